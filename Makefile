@@ -1,0 +1,56 @@
+# Two commands: `make dev` serves the Dagster UI on generated data, `make test` checks everything.
+# They need Python 3.11 to 3.13, make and PyPI, and set up the rest in this folder.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
+export DAGSTER_HOME := $(CURDIR)/.dagster
+
+.PHONY: dev materialize test lock clean
+
+dev: .venv/runtime $(DAGSTER_HOME)/dagster.yaml sample
+	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
+
+materialize: .venv/runtime $(DAGSTER_HOME)/dagster.yaml sample
+	$(BIN)/dagster asset materialize --select '*' --python-module stedi_assets.definitions
+
+test: .venv/test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/dagster definitions validate --load-with-grpc --log-level warning
+	$(BIN)/pytest
+
+# Generated data, unless the lake in data/ has some.
+.PHONY: sample
+sample: .venv/runtime
+	@ls data/*/landing/* >/dev/null 2>&1 || $(BIN)/stedi sample-data --lake data
+
+.venv/uv:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
+	@touch $@
+
+.venv/runtime: .venv/uv requirements/runtime.txt pyproject.toml
+	$(UV) --require-hashes -r requirements/runtime.txt
+	$(UV) --no-deps --editable .
+	@touch $@
+
+.venv/test: .venv/runtime requirements/test.txt
+	$(UV) --require-hashes -r requirements/test.txt
+	@touch $@
+
+# An instance that survives restarts.
+$(DAGSTER_HOME)/dagster.yaml: deploy/dagster.local.yaml
+	@mkdir -p $(@D)
+	@cp $< $@
+
+lock: .venv/uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--upgrade pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--upgrade --extra test --constraint requirements/runtime.txt pyproject.toml -o requirements/test.txt
+
+clean:
+	rm -rf .venv .dagster
