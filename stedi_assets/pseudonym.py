@@ -1,0 +1,60 @@
+"""The secret under which people appear in ``machine_learning_curated``: where it comes from, where it is kept.
+
+How a pseudonym is made of it belongs in ``transforms.people``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stedi_assets.settings import SettingsError
+
+if TYPE_CHECKING:
+    from stedi_assets.settings import Settings
+
+_KEY_BYTES = 32
+
+
+def key_file(settings: Settings) -> Path:
+    """Where a local lake's own key is kept: beside the lake, since who has the lake must not have the key."""
+    return Path(settings.lake_uri).parent / ".stedi" / "pseudonym.key"
+
+
+def pseudonym_key(settings: Settings) -> bytes:
+    """The key: ``STEDI_PSEUDONYM_KEY`` or, in a folder lake, a random one that is made once and kept.
+
+    Raises:
+        SettingsError: The lake is on S3, where others share it, and there is no key.
+    """
+    if settings.pseudonym_key is not None:
+        return settings.pseudonym_key.get_secret_value().encode()
+    if settings.on_s3:
+        raise SettingsError(
+            "STEDI_PSEUDONYM_KEY: a lake on S3 needs a key for pseudonyms that all who run it share; set it to at "
+            "least 16 secret characters, such as the output of: openssl rand -hex 32"
+        )
+    path = key_file(settings)
+    if not path.exists():
+        _keep_new_key(path)
+    return path.read_text().encode()
+
+
+def _keep_new_key(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # readable by its owner alone
+        file.write(secrets.token_hex(_KEY_BYTES))
+        file.flush()
+        try:
+            # Whole or not at all, and never over the key of a process that was first.
+            os.link(file.name, path)
+        except FileExistsError:
+            return
+    logging.getLogger(__name__).warning(
+        "STEDI_PSEUDONYM_KEY is not set: made a random key and kept it in %s; keep it, or customer_key changes",
+        path,
+    )
