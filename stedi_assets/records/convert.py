@@ -1,0 +1,195 @@
+"""One record at a time: from names and values as written to a row of the landing table, or why not.
+
+Here: matching of names and conversion of values, the same for JSON and CSV. Not here: finding records, or
+many at once (`typed.py`, which must give the very same rows).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable
+
+    from stedi_assets.records.source import Field, Source
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_INTEGER_DIGITS = 19
+_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_DRIFT_NAMES = 50
+OTHER_NAMES = "(other)"
+
+
+class Integer(str):
+    """An integer as the file writes it."""
+
+    __slots__ = ()
+
+
+class Fraction(str):
+    """A number with a fraction or an exponent as the file writes it."""
+
+    __slots__ = ()
+
+
+class Members(list[tuple[str, Any]]):
+    """The members of a JSON object in their order, doubles included."""
+
+    __slots__ = ()
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def json_decoder() -> Callable[[str], Any]:
+    """A strict JSON decoder that keeps numbers as written, and every member of an object.
+
+    It raises ValueError, or RecursionError on deep nesting. It is made where it is used, as it cannot be
+    pickled.
+    """
+    return json.JSONDecoder(
+        object_pairs_hook=Members, parse_int=Integer, parse_float=Fraction, parse_constant=_refuse_constant
+    ).decode
+
+
+def count_drift(drift: Counter[str], name: str, records: int = 1) -> None:
+    """Count an unknown field; of names that are not like a field's, or too many, only the number is kept."""
+    known = name in drift or len(drift) < _DRIFT_NAMES
+    drift[name if known and _FIELD_NAME.fullmatch(name) else OTHER_NAMES] += records
+
+
+class Converter:
+    """Turns the members of records into rows.
+
+    Attributes:
+        repaired: counts of records repaired, by kind (see `records.REPAIRS`), to which it adds.
+        drift: counts of records by unknown field name, to which it adds.
+    """
+
+    def __init__(self, source: Source, repaired: Counter[str], drift: Counter[str]) -> None:
+        self.repaired = repaired
+        self.drift = drift
+        self._fields = source.fields
+        self._required = [f for f in source.fields if f.required]
+        self._by_name = source.by_name()
+
+    def convert(
+        self, members: list[tuple[str, Any]], *, from_csv: bool = False
+    ) -> tuple[Any, ...] | set[str]:
+        """The values of the source's fields in their order, or a set of reasons.
+
+        In CSV every value is text, so that text where a number belongs is no repair there.
+        """
+        values: dict[str, Any] = {}
+        unknown: set[str] = set()
+        repairs: set[str] = set()
+        reasons: set[str] = set()
+        for name, raw in members:
+            field = self._by_name.get(name.casefold())
+            if field is None:
+                unknown.add(name)
+                continue
+            value, repair, reason = _read(raw, field)
+            repairs.add(repair)
+            reasons.add(reason)
+            if value is not None and name != field.name:
+                repairs.add("field_name")
+            if field.name in values:
+                repairs.add("repeated_field")
+                value, reason = _either(values[field.name], value, field)
+                reasons.add(reason)
+            values[field.name] = value
+        for name in unknown:
+            count_drift(self.drift, name)
+        reasons |= {f"missing_field:{f.name}" for f in self._required if values.get(f.name) in (None, "")}
+        if reasons := reasons - {""}:
+            return reasons
+        if from_csv:
+            repairs = repairs - {"text_as_number"} | {"csv"}
+        self.repaired.update(repairs - {""})
+        return tuple([values.get(f.name) for f in self._fields])
+
+
+# Stands for a value that is there but cannot be read, so that its field is not reported as missing too.
+_UNREADABLE = object()
+
+
+def _read(raw: Any, field: Field) -> tuple[Any, str, str]:  # noqa: ANN401 - whatever JSON holds
+    """Value, repair and reason; the latter two may be empty."""
+    try:
+        value, repair = _CONVERSIONS[field.type](raw)
+    except (ValueError, ArithmeticError):
+        return _UNREADABLE, "", f"wrong_type:{field.name}"
+    if type(value) is str and not _is_unicode(value):
+        return _UNREADABLE, "", "bad_encoding"
+    return value, repair, ""
+
+
+def _either(before: Any, value: Any, field: Field) -> tuple[Any, str]:  # noqa: ANN401 - whatever JSON holds
+    """The value of a repeated field, and a reason if its values differ."""
+    if before is None or value is None:
+        return value if before is None else before, ""
+    return value, "" if value == before else f"duplicate_field:{field.name}"
+
+
+def _is_unicode(text: str) -> bool:
+    """False for a lone surrogate, which JSON can write (as an escape) and no table can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _text(raw: Any) -> tuple[str | None, str]:  # noqa: ANN401 - whatever JSON holds
+    if raw is None or type(raw) is str:
+        return raw, ""
+    if isinstance(raw, Integer | Fraction):
+        return str.__str__(raw), "number_as_text"
+    raise ValueError("neither text nor number")
+
+
+def _number(raw: Any) -> tuple[str | None, str]:  # noqa: ANN401 - whatever JSON holds
+    """A number's literal. Text may have white space around a number; empty text is an absent number."""
+    if isinstance(raw, Integer | Fraction):
+        return raw, ""
+    if raw is None or (type(raw) is str and not raw.strip()):
+        return None, ""
+    if type(raw) is str and _NUMBER.fullmatch(raw.strip()):
+        return raw.strip(), "text_as_number"
+    raise ValueError("not a number")
+
+
+def _bigint(raw: Any) -> tuple[int | None, str]:  # noqa: ANN401 - whatever JSON holds
+    literal, repair = _number(raw)
+    if literal is None:
+        return None, ""
+    number = Decimal(literal)
+    if number and number.adjusted() >= _INTEGER_DIGITS:  # before int(), which 1e999999999 would keep busy
+        raise ValueError("beyond 64 bits")
+    value = int(number)
+    if value != number or not -(2**63) <= value < 2**63:
+        raise ValueError("not an integer of 64 bits")
+    return value, repair or ("float_as_integer" if type(literal) is Fraction else "")
+
+
+def _double(raw: Any) -> tuple[float | None, str]:  # noqa: ANN401 - whatever JSON holds
+    literal, repair = _number(raw)
+    if literal is None:
+        return None, ""
+    value = float(literal)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError("beyond a double")
+    return value, repair
+
+
+_CONVERSIONS: dict[str, Callable[[Any], tuple[Any, str]]] = {
+    "string": _text,
+    "bigint": _bigint,
+    "double": _double,
+}

@@ -1,0 +1,130 @@
+"""CSV exports by header: rows found by a lexical scan, values converted as the members of a JSON object are.
+
+Here: rows and columns. Not here: what a value may be (`convert.py`), and any reading of files.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from stedi_assets.records.convert import Converter
+from stedi_assets.records.outcome import Outcome
+from stedi_assets.records.split import BOM, MAX_RECORD_BYTES
+
+if TYPE_CHECKING:
+    from stedi_assets.records.source import Parsed, Source
+
+# A quote opens a quoted field only at the field's beginning, and one that closes it ends the field.
+_QUOTED = rb'"[^"]*+(?:""[^"]*+)*+"'
+_FIELD = rb'(?:%s(?=[,\r\n]|\Z)|[^",\n][^,\n]*+|(?=[,\n]|\Z))' % _QUOTED
+_ROW = re.compile(rb"%s(?:,%s)*+\r*+(?=\n|\Z)" % (_FIELD, _FIELD))
+# A quoted field that the end of the text cuts, perhaps between its last quote and a second one.
+_OPEN_ROW = re.compile(rb'(?:%s,)*+"[^"]*+(?:""[^"]*+)*+"?\Z' % _FIELD)
+_BLANK_LINES = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r]*+\n)*+(?:[ \t\r]*+\Z)?")
+_VALUE = re.compile(r'(?:\A|,)(?:"((?:[^"]|"")*+)"|([^,]*+))')
+
+_Kind = Literal["row", "not_csv", "too_long"]
+
+
+@dataclass(frozen=True)
+class Header:
+    """Column names of a CSV file as its first row writes them; none if it names no field of the source."""
+
+    names: tuple[str, ...]
+
+
+def parse_csv(
+    window: bytes, offset: int, source: Source, *, final: bool, header: Header | None
+) -> tuple[Parsed, int, Header | None]:
+    """Parse rows of a CSV file, quarantine what is none, and say how many bytes are settled.
+
+    Args:
+        window: text of the file from `offset` on; see `parse_damaged` for what to do with unsettled bytes.
+        offset: where `window` begins in the file, in bytes.
+        source: the fields and rules.
+        final: whether `window` reaches the end of the file.
+        header: None at the beginning of the file, later what the window before returned.
+
+    Returns:
+        The rows (a header is no record), the number of settled bytes, and the header for the next window.
+    """
+    spans, consumed = _split_rows(window, final=final)
+    outcome = Outcome(source, window, offset)
+    if header is None and spans:
+        start, end, kind = spans[0]
+        outcome.repaired["bom"] += BOM in window[:start]
+        header = _read_header(window[start:end], source) if kind == "row" else Header(())
+        if header.names:
+            del spans[0]
+    converter = Converter(source, outcome.repaired, outcome.drift)
+    rows, starts = [], []
+    for start, end, kind in spans:
+        row = _convert(window[start:end], kind, header or Header(()), converter)
+        if isinstance(row, tuple):
+            rows.append(row)
+            starts.append(start)
+        else:
+            outcome.reject(start, end, row)
+    outcome.add_rows(rows, starts)
+    ends = {start: end for start, end, _ in spans}
+    return outcome.parsed(len(spans), ends.__getitem__), consumed, header
+
+
+def _split_rows(window: bytes, *, final: bool) -> tuple[list[tuple[int, int, _Kind]], int]:
+    """Start, end and kind of each row, and the settled bytes. A quote that never closes costs one line."""
+    spans: list[tuple[int, int, _Kind]] = []
+    position, size = 0, len(window)
+    while True:
+        start = _end(_BLANK_LINES, window, position, size)
+        if start == size:
+            settled = size if final else max(position, window.rfind(b"\n", position) + 1)
+            return spans, settled
+        limit = min(size, start + MAX_RECORD_BYTES)
+        end = _end(_ROW, window, start, limit)
+        kind: _Kind = "row"
+        if end < 0 and (final or limit < size or not _OPEN_ROW.match(window, start, limit)):
+            kind, end = "not_csv", window.find(b"\n", start, limit)
+        if end in (-1, limit):  # no end before the limit
+            if limit < size:
+                kind, end = "too_long", limit
+            elif final:
+                end = size
+            else:
+                return spans, start
+        spans.append((start, start + len(window[start:end].rstrip(b"\r")), kind))
+        position = end
+
+
+def _end(pattern: re.Pattern[bytes], text: bytes, start: int, limit: int) -> int:
+    match = pattern.match(text, start, limit)
+    return match.end() if match else -1
+
+
+def _values(row: str) -> list[str]:
+    if '"' not in row:
+        return row.split(",")
+    return [match[2] if match[1] is None else match[1].replace('""', '"') for match in _VALUE.finditer(row)]
+
+
+def _read_header(row: bytes, source: Source) -> Header:
+    names = tuple(name.strip() for name in _values(row.decode(errors="backslashreplace")))
+    known = source.by_name()
+    return Header(names if any(name.casefold() in known for name in names) else ())
+
+
+def _convert(row: bytes, kind: _Kind, header: Header, converter: Converter) -> tuple[object, ...] | set[str]:
+    if kind != "row":
+        return {kind}
+    try:
+        values = _values(row.decode())
+    except UnicodeDecodeError:
+        return {"bad_encoding"}
+    if not header.names:
+        return {"unknown_header"}
+    if len(values) != len(header.names):
+        return {"field_count"}
+    return converter.convert(
+        [(n, v or None) for n, v in zip(header.names, values, strict=True)], from_csv=True
+    )

@@ -1,0 +1,119 @@
+"""What the record reader speaks of: sources, fields, rules, and the result of parsing one piece of text.
+
+Here: plain types, and the documented lists of reasons and repairs. Not here: any parsing.
+
+The modules of the record reader run inside Spark executors that may not have this package. They therefore
+import the standard library, polars, numpy and each other, by name, and hold nothing at module level that
+cannot be pickled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import polars as pl
+
+# Why a record is in quarantine. Those that concern one field carry it: `missing_field:email`; a row rule of
+# the contract carries its name: `rule:timestamp_positive`.
+REASONS: dict[str, str] = {
+    "truncated": "an object whose text ends before it is complete",
+    "not_json": "text that is no JSON, and no object cut short",
+    "not_an_object": "JSON, but a bare value or an array of bare values",
+    "missing_field": "a required field is absent, null or empty",
+    "wrong_type": "a value that cannot be read as the field's type without guessing",
+    "duplicate_field": "the same field twice with different values, also by case or alias",
+    "bad_encoding": "bytes that are not UTF-8, or an escape that is no character",
+    "too_long": "more than MAX_RECORD_BYTES without an end; cut into pieces of that size",
+    "field_count": "a CSV row with more or fewer fields than the header",
+    "not_csv": "a CSV row with a quote that is never closed, or closed in mid-field",
+    "unknown_header": "a row of a CSV file whose first row names no field of the source",
+    "rule": "a row rule of the landing contract, by its name",
+}
+
+# What was put right without loss, and what is counted.
+REPAIRS: dict[str, str] = {
+    "glued": "objects that follow another on the same line without a comma",
+    "comma": "commas between or after objects",
+    "array": "arrays of objects that were opened",
+    "bom": "byte order marks skipped",
+    "record_separator": "record separator characters (0x1E) skipped",
+    "pretty_printed": "objects written over several lines",
+    "field_name": "records with a field spelled in another case or by an alias",
+    "repeated_field": "records with the same field twice, with equal values or one of them null",
+    "number_as_text": "records with a number where text belongs",
+    "text_as_number": "records with a number written as text",
+    "float_as_integer": "records with an integer written as a float",
+    "csv": "records read from CSV rows",
+}
+
+DTYPES: dict[str, Any] = {"string": pl.String, "bigint": pl.Int64, "double": pl.Float64}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a source: its name and type in the landing table, and the other names it comes under.
+
+    Names are matched without case, so `aliases` needs only truly different names.
+    """
+
+    name: str
+    type: Literal["string", "bigint", "double"]
+    required: bool
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A row rule of the landing contract: see `rules.py` for the checks and their arguments."""
+
+    name: str
+    column: str
+    check: str
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source of landing files: its fields in the order of the landing table, and its row rules."""
+
+    name: str
+    fields: tuple[Field, ...]
+    rules: tuple[Rule, ...] = ()
+
+    def schema(self) -> dict[str, Any]:
+        """The polars schema of landed rows: the fields, then `source_position` (Int64)."""
+        return {f.name: DTYPES[f.type] for f in self.fields} | {"source_position": pl.Int64}
+
+    def by_name(self) -> dict[str, Field]:
+        """Fields by every name they come under, folded to one case."""
+        return {name.casefold(): f for f in self.fields for name in (f.name, *f.aliases)}
+
+
+QUARANTINE_SCHEMA: dict[str, Any] = {
+    "raw_text": pl.String,
+    "reasons": pl.List(pl.String),
+    "source_position": pl.Int64,
+}
+
+
+@dataclass
+class Parsed:
+    """The result of parsing one piece of a file.
+
+    Attributes:
+        landed: the source's fields (String, Int64, Float64) and `source_position` (Int64), in file order.
+        quarantined: `raw_text` (String), `reasons` (List(String), sorted), `source_position` (Int64), in file
+            order.
+        records: records found by the lexical scan of the text, never by the parser.
+        repaired: counts by kind, see `REPAIRS`; repairs of values count only in records that could be read.
+        drift: unknown field name -> records that had it; names unlike a field's are "(other)".
+
+    `source_position` is the byte offset, in the uncompressed file, of the record's first byte.
+    """
+
+    landed: pl.DataFrame
+    quarantined: pl.DataFrame
+    records: int
+    repaired: dict[str, int] = field(default_factory=dict)
+    drift: dict[str, int] = field(default_factory=dict)

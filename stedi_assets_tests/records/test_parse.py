@@ -1,0 +1,436 @@
+"""What becomes of each record: landed with the right values, or in quarantine with the right reasons."""
+
+import csv
+import json
+
+import polars as pl
+import pytest
+
+from stedi_assets.records import convert
+from stedi_assets.records.csv_rows import parse_csv
+from stedi_assets.records.parse import parse_damaged, parse_lines
+from stedi_assets.records.rules import failing
+from stedi_assets.records.source import REASONS, REPAIRS, Field, Rule, Source
+from stedi_assets_tests.records.sources import ACCELEROMETER, CUSTOMER, STEP_TRAINER, shared
+
+SMALL = Source(
+    "small", (Field("s", "string", True), Field("i", "bigint", False), Field("d", "double", False))
+)
+PLAIN = b'{"s":"a","i":1,"d":2.5}'
+
+
+def careful(text: bytes, source: Source = SMALL):
+    parsed, consumed = parse_damaged(text, 0, source, final=True)
+    assert consumed == len(text)
+    assert parsed.records == parsed.landed.height + parsed.quarantined.height
+    return parsed
+
+
+def landed(text: bytes, source: Source = SMALL) -> list[tuple]:
+    parsed = careful(text, source)
+    assert parsed.quarantined.is_empty(), parsed.quarantined
+    return [row[:-1] for row in parsed.landed.rows()]
+
+
+def reasons(text: bytes, source: Source = SMALL) -> list[list[str]]:
+    found = careful(text, source).quarantined["reasons"].to_list()
+    assert {reason.split(":")[0] for record in found for reason in record} <= REASONS.keys()
+    return found
+
+
+# Real deliveries -----
+
+
+def test_customers_glued_on_one_line():
+    parsed = careful(shared("landing_samples", "customer_999_glued.json").read_bytes(), CUSTOMER)
+    assert (parsed.landed.height, parsed.quarantined.height, parsed.records) == (999, 0, 999)
+    assert parsed.repaired == {"glued": 998}
+
+
+def test_readings_cut_off_in_the_middle_of_a_record():
+    text = shared("landing_samples", "accelerometer_jsonl_truncated.json").read_bytes()
+    parsed = careful(text, ACCELEROMETER)
+    assert (parsed.landed.height, parsed.records) == (25_126, 25_127)
+    [(raw, why, position)] = parsed.quarantined.rows()
+    assert (len(raw), why, position) == (56, ["truncated"], len(text) - 56)
+    assert parsed.repaired == {"field_name": 25_126}
+
+
+def test_steps_with_a_comma_after_every_object():
+    name = "step_trainer_trailing_commas_29970_with_5_dup_keys.json"
+    parsed = careful(shared("landing_samples", name).read_bytes(), STEP_TRAINER)
+    assert (parsed.landed.height, parsed.quarantined.height) == (29_970, 0)
+
+
+def test_customers_with_float_dates_and_numeric_phones():
+    name = "customer_956_nulls_floatdates_numericphone.json"
+    parsed = careful(shared("landing_samples", name).read_bytes(), CUSTOMER)
+    assert (parsed.landed.height, parsed.quarantined.height) == (956, 0)
+    assert parsed.landed["shareWithResearchAsOfDate"].null_count() == 474
+    assert parsed.landed["phone"].unique().to_list() == ["8015551212"]
+    assert parsed.repaired["number_as_text"] == 956
+
+
+def test_an_empty_file_has_no_records():
+    text = shared("landing_samples", "customer_empty_1.json").read_bytes()
+    for parsed in (careful(text, CUSTOMER), parse_lines(text, 0, CUSTOMER)):
+        assert (parsed.landed.height, parsed.quarantined.height, parsed.records) == (0, 0, 0)
+        assert parsed.landed.schema == CUSTOMER.schema()
+
+
+@pytest.mark.parametrize(("name", "source"), [("accelerometer", ACCELEROMETER), ("customer", CUSTOMER)])
+def test_all_rows_of_the_csv_exports(name, source):
+    path = shared("landing_samples", f"{name}_export.csv")
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    parsed, _, header = parse_csv(path.read_bytes(), 0, source, final=True, header=None)
+    assert (parsed.landed.height, parsed.quarantined.height, parsed.records) == (len(rows), 0, len(rows))
+    assert len(rows) == {"accelerometer": 9, "customer": 387}[name]
+    by_name = {field.name.casefold(): field.name for field in source.fields}
+    for column in rows[0]:
+        got = parsed.landed[by_name[column]].cast(pl.String).fill_null("").to_list()
+        assert got == [row[column] for row in rows]
+    assert len(header.names) == len(rows[0])
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [(CUSTOMER, 956), (ACCELEROMETER, 81_273), (STEP_TRAINER, 28_680)],
+    ids=lambda v: str(v)[:20],
+)
+def test_both_ways_read_the_reference_data_alike(source, count, monkeypatch):
+    texts = [path.read_bytes() for path in sorted(shared("reference", source.name, "landing").iterdir())]
+    fast = [parse_lines(text, 0, source) for text in texts]
+    assert sum(parsed.landed.height for parsed in fast) == count
+    one_by_one(monkeypatch)
+    for text, parsed in zip(texts[:2], fast[:2], strict=False):
+        assert careful(text, source).landed.equals(parsed.landed)
+        assert careful(text, source).records == parsed.records
+
+
+def one_by_one(monkeypatch):
+    monkeypatch.setattr("stedi_assets.records.parse.typed_rows", lambda *_: None)
+
+
+# The fast way -----
+
+PLAIN_VARIANTS = [
+    PLAIN + b"\r\n" + PLAIN + b"\r\n",
+    PLAIN + b"\n\n  \n" + PLAIN,
+    b'{ "d" : -1e3 , "i": null, "s" :"x" }\n' + PLAIN,
+    b'{"s":"x"}\n' + PLAIN,
+    b'{"s":"null","i":null,"d":null}\n{"s":"a null","d":null}\n',
+    '{"s":"\u00e9\u4e2d"}\n{"s":"\\u00e9\\n\\"{}"}\n'.encode(),
+    b'{"S":"x","I":7}\n{"S":"y","I":8}\n',
+    b'{"s":"x","new":1.5}\n{"s":"y","new":2.5}\n{"s":"z","new":null}\n',
+    b'{"s":"x","new":"t","other":true}\n{"s":"y"}\n',
+    b'{"s":"a","i":-9223372036854775808,"d":1e-320}\n{"s":"a","i":9223372036854775807,"d":0.1234567890123456789}\n',
+]
+
+
+@pytest.mark.parametrize("text", PLAIN_VARIANTS)
+def test_plain_lines_are_read_fast_and_as_the_careful_way_would(text, monkeypatch):
+    fast = parse_lines(text, 100, SMALL)
+    assert fast is not None
+    one_by_one(monkeypatch)
+    slow, _ = parse_damaged(text, 100, SMALL, final=True)
+    assert fast.landed.equals(slow.landed)
+    assert (fast.records, fast.repaired, fast.drift) == (slow.records, slow.repaired, slow.drift)
+
+
+TRAPS = [
+    b'{"s":"a","i":4.7}',
+    b'{"s":"a","i":4.0}',
+    b'{"s":"a","i":1e3}',
+    b'{"s":"a","i":true}',
+    b'{"s":"a","i":"12"}',
+    b'{"s":"a","i":""}',
+    b'{"s":"a","d":"1.5"}',
+    b'{"s":8015551212}',
+    b'{"s":1.0}',
+    b'{"s":true}',
+    b'{"s":{"t":1}}',
+    b'{"s":{}}',
+    b'{"s":["a"]}',
+    b'{"s":[]}',
+    b'{"s":"a","i":[1]}',
+    b'{"s":"a","d":NaN}',
+    b'{"s":"a","d":Infinity}',
+    b'{"s":"a","d":-Infinity}',
+    b'{"s":"a","d":1e400}',
+    b'{"s":"a","i":9223372036854775808}',
+    b'{"s":"a","i":99999999999999999999999}',
+    b'{"s":"a"} junk',
+    PLAIN + PLAIN,
+    PLAIN + b" " + PLAIN,
+    PLAIN + b",",
+    b"[" + PLAIN + b"]",
+    b"\xef\xbb\xbf" + PLAIN,
+    b"\x1e" + PLAIN,
+    b"null",
+    b"12",
+    b'"text"',
+    b"[1, 2]",
+    b'{"s":"\xff"}',
+    b'{"s":"\\ud800"}',
+    b'{"s":"\\udc00x"}',
+    b'{"s":"a","s":"b"}',
+    b'{"s":"a","s":"a"}',
+    b'{"s":"a","S":"a"}',
+    b'{"s":"a","i":null,"i":1}',
+    b'{"s":"a","i":1,"i":2}',
+    b'{"s":"a","j":1}',
+    b'{"t":"a"}',
+    b"{}",
+    b'{"s":null}',
+    b'{"s":""}',
+    b'{"i":1}',
+    b'{"s":"a"',
+    b'{"s":"a',
+    b'{"s":"a",}',
+    b"{'s':'a'}",
+    b'{s:"a"}',
+    b'{"s":"a\tb"}',
+    b'{"s":"a\x00"}',
+    b'{"s":"\\q"}',
+    b'{"s":"a","i":012}',
+    b'{"s":"a","i":+1}',
+    b'{"s":"a"}\x00',
+    b'{"s":"a","d":.5}',
+    b"  " + b"junk",
+    b'{"s":1,"t":"\\\\"}',
+    b'{"s":"a","\\"i":null}',
+]
+
+
+@pytest.mark.parametrize("place", ["first", "amid"])
+@pytest.mark.parametrize("trap", TRAPS)
+def test_the_fast_way_refuses_whatever_is_not_plain(trap, place):
+    before = b"" if place == "first" else PLAIN + b"\n"
+    parsed = parse_lines(before + trap + b"\n" + PLAIN + b"\n", 0, SMALL)
+    unknown_field_of_the_first_record = place == "first" and b'"j":' in trap
+    assert parsed is None or (unknown_field_of_the_first_record and parsed.drift == {"j": 1})
+
+
+def test_positions_are_byte_offsets_in_the_file():
+    text = '{"s":"\u00e9"}\r\n\r\n{"s":"b"}\n'.encode()
+    assert parse_lines(text, 1000, SMALL).landed["source_position"].to_list() == [1000, 1014]
+
+
+# Values -----
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "repair"),
+    [
+        ('{"i": 1.655564376361E12}', 1655564376361, "float_as_integer"),
+        ('{"i": 4.0}', 4, "float_as_integer"),
+        ('{"i": 9007199254740993.0}', 9007199254740993, "float_as_integer"),
+        ('{"i": "165"}', 165, "text_as_number"),
+        ('{"i": " 165 "}', 165, "text_as_number"),
+        ('{"i": "1.65e2"}', 165, "text_as_number"),
+        ('{"i": ""}', None, None),
+        ('{"i": null}', None, None),
+        ('{"d": 3}', 3.0, None),
+        ('{"d": "-0.5"}', -0.5, "text_as_number"),
+        ('{"n": 8015551212}', "8015551212", "number_as_text"),
+        ('{"n": 1.50}', "1.50", "number_as_text"),
+        ('{"n": ""}', "", None),
+        ('{"N": "x"}', "x", "field_name"),
+        ('{"Alias": "x"}', "x", "field_name"),
+        ('{"n": "x", "N": "x"}', "x", "repeated_field"),
+        ('{"n": null, "n": "x"}', "x", "repeated_field"),
+        ('{"n": "\\u00e9 }{ \\n \\""}', '\u00e9 }{ \n "', None),
+    ],
+)
+def test_values_are_read_when_their_meaning_is_certain(written, value, repair):
+    fields = (
+        Field("i", "bigint", False),
+        Field("d", "double", False),
+        Field("n", "string", False, ("alias",)),
+    )
+    parsed = careful(written.encode(), Source("test", fields))
+    assert [v for v in parsed.landed.row(0)[:-1] if v is not None] == ([] if value is None else [value])
+    assert (repair in parsed.repaired) if repair else not parsed.repaired
+    assert parsed.repaired.keys() <= REPAIRS.keys()
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (b'{"s":"a","i":4.7}', ["wrong_type:i"]),
+        (b'{"s":"a","i":true,"d":false}', ["wrong_type:d", "wrong_type:i"]),
+        (b'{"s":true}', ["wrong_type:s"]),
+        (b'{"s":{"x":1}}', ["wrong_type:s"]),
+        (b'{"s":["x"]}', ["wrong_type:s"]),
+        (b'{"s":"a","i":9223372036854775808}', ["wrong_type:i"]),
+        (b'{"s":"a","i":1e999999999}', ["wrong_type:i"]),
+        (b'{"s":"a","i":1e99999999999999999999}', ["wrong_type:i"]),
+        (b'{"s":"a","i":' + b"9" * 5000 + b"}", ["wrong_type:i"]),
+        (b'{"s":"a","i":"12 apples"}', ["wrong_type:i"]),
+        (b'{"s":"a","d":"NaN"}', ["wrong_type:d"]),
+        (b'{"s":"a","d":1e400}', ["wrong_type:d"]),
+        (b'{"s":"a","d":NaN}', ["not_json"]),
+        (b'{"s":"a","d":-Infinity}', ["not_json"]),
+        (b'{"s":"a","i":01}', ["not_json"]),
+        (b'{"s":"a",}', ["not_json"]),
+        (b"{'s':'a'}", ["not_json"]),
+        (b'{"s":"a\tb"}', ["not_json"]),
+        (b'{"s":' + b'{"s":' * 600 + b"1" + b"}" * 601, ["not_json"]),
+        (b'{"s":' + b"[" * 450 + b"]" * 450 + b"}", ["wrong_type:s"]),
+        (b"junk", ["not_json"]),
+        (b'{"s":\x00}', ["not_json"]),
+        (b"null", ["not_an_object"]),
+        (b"null,", ["not_an_object"]),
+        (b"[1, 2]", ["not_an_object"]),
+        (b'"text"', ["not_an_object"]),
+        (b'{"s":"a","i":', ["truncated"]),
+        (b'{"s":"a', ["truncated"]),
+        (b"{", ["truncated"]),
+        (b'{"i":1}', ["missing_field:s"]),
+        (b'{"s":null}', ["missing_field:s"]),
+        (b'{"s":""}', ["missing_field:s"]),
+        (b"{}", ["missing_field:s"]),
+        (b'{"s":"a","s":"b"}', ["duplicate_field:s"]),
+        (b'{"s":"a","S":"b"}', ["duplicate_field:s"]),
+        (b'{"i":1.5,"d":[]}', ["missing_field:s", "wrong_type:d", "wrong_type:i"]),
+        (b'{"s":"\xff\xfe"}', ["bad_encoding"]),
+        (b'{"s":"\xff', ["bad_encoding", "truncated"]),
+        (b"\xff\xfe\x00", ["bad_encoding"]),
+        (b'{"s":"\\ud800"}', ["bad_encoding"]),
+    ],
+)
+def test_what_cannot_be_read_names_its_reasons(written, expected):
+    assert reasons(written) == [expected]
+    assert reasons(PLAIN + b"\n" + written + b"\n" + PLAIN) == [expected]
+    assert careful(PLAIN + b"\n" + written + b"\n" + PLAIN).landed.height == 2
+
+
+def test_raw_text_shows_bytes_that_cannot_be_decoded():
+    assert careful(b'\n{"s":"\xff"}').quarantined.rows() == [('{"s":"\\xff"}', ["bad_encoding"], 1)]
+
+
+def test_rows_that_break_a_rule_keep_their_text_on_both_ways():
+    good = b'{"user":"u","timestamp":5,"x":1.0,"y":1,"z":0}'
+    bad = good.replace(b"5", b"-5")
+    text = good + b"\r\n" + bad + b" \r\n" + good
+    for parsed in (
+        parse_lines(text, 10, ACCELEROMETER),
+        parse_damaged(text, 10, ACCELEROMETER, final=True)[0],
+    ):
+        assert parsed.quarantined.rows() == [(bad.decode(), ["rule:timestamp_positive"], 58)]
+        assert parsed.landed["source_position"].to_list() == [10, 10 + len(good + bad) + 5]
+        assert parsed.records == 3
+
+
+def test_unknown_fields_are_counted_by_name_and_strange_names_are_not_shown():
+    text = b'{"s":"a","new":1,"x@y.com":2}\n{"s":"b","new":{"s":[3]}}\n{"s":"c"}'
+    assert careful(text).drift == {"new": 2, convert.OTHER_NAMES: 1}
+    names = {f"n{number}": 1 for number in range(200)}
+    drift = careful(json.dumps({"s": "a", "l": [], **names}).encode()).drift
+    assert sum(drift.values()) == 201
+    assert len(drift) == 51
+
+
+def test_a_record_of_ten_megabytes_lands():
+    long = "x" * 10_000_000
+    for text in (json.dumps({"s": long}), json.dumps({"s": long, "more": {"a": ["{"]}})):
+        assert landed(text.encode() + PLAIN) == [(long, None, None), ("a", 1, 2.5)]
+
+
+# CSV -----
+
+HEADER = b"s,i,d\n"
+
+
+def csv_rows(text: bytes, source: Source = SMALL):
+    parsed, consumed, _ = parse_csv(text, 0, source, final=True, header=None)
+    assert consumed == len(text)
+    assert parsed.records == parsed.landed.height + parsed.quarantined.height
+    return parsed
+
+
+def test_csv_values_quotes_and_line_ends():
+    text = b'\xef\xbb\xbf"S",I,d\r\n"a ""b"",\nc",1,2.5\r\n\r\n x ,,\n5" pipe," 7 ",1e3'
+    parsed = csv_rows(text)
+    assert parsed.landed.rows() == [
+        ('a "b",\nc', 1, 2.5, 12),
+        (" x ", None, None, 34),
+        ('5" pipe', 7, 1000.0, 40),
+    ]
+    assert parsed.repaired == {"bom": 1, "csv": 3, "field_name": 3}
+    assert parsed.quarantined.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (b"a,1", ["field_count"]),
+        (b"a,1,2,3", ["field_count"]),
+        (b",1,2", ["missing_field:s"]),
+        (b"a,x,1.5.", ["wrong_type:d", "wrong_type:i"]),
+        (b"a,1,NaN", ["wrong_type:d"]),
+        (b'"a,1,2', ["not_csv"]),
+        (b'"a"b,1,2', ["not_csv"]),
+        (b"\xff,1,2", ["bad_encoding"]),
+    ],
+)
+def test_csv_rows_that_cannot_be_read_name_their_reasons(row, expected):
+    parsed = csv_rows(HEADER + b"a,1,2\n" + row + b"\nb,3,4\n")
+    assert parsed.quarantined.rows() == [(row.decode(errors="backslashreplace"), expected, 12)]
+    assert parsed.landed["i"].to_list() == [1, 3]
+
+
+def test_csv_without_a_header_loses_no_row():
+    parsed = csv_rows(b"a,1,2\nb,3,4\n")
+    assert parsed.quarantined["reasons"].to_list() == [["unknown_header"]] * 2
+
+
+def test_csv_in_windows_gives_what_it_gives_at_once():
+    text = HEADER + b'"a\n""b",1,2\r\nx,y,z\n"open,1,2\n\nlast,3,4'
+    whole = csv_rows(text)
+    for size in range(1, len(text)):
+        assert windows(text, size) == (whole.landed.rows(), whole.quarantined.rows(), whole.records)
+
+
+def windows(text, size):
+    start, end, header, got = 0, size, None, ([], [], 0)
+    while start < len(text):
+        parsed, consumed, header = parse_csv(
+            text[start:end], start, SMALL, final=end >= len(text), header=header
+        )
+        got = got[0] + parsed.landed.rows(), got[1] + parsed.quarantined.rows(), got[2] + parsed.records
+        start, end = start + consumed, end + size
+    return got
+
+
+# Rules -----
+
+
+@pytest.mark.parametrize(
+    ("check", "arguments", "values", "bad"),
+    [
+        ("greater_than", (0,), [1, 0, None], [0]),
+        ("greater_than_or_equal_to", (0,), [1, 0, -1], [-1]),
+        ("less_than", (5.0,), [4.9, 5.0, float("nan")], [5.0, float("nan")]),
+        ("greater_than", (5.0,), [5.1, float("nan"), float("inf")], [float("nan")]),
+        ("less_than_or_equal_to", (5,), [5, 6], [6]),
+        ("in_range", (1, 3), [0, 1, 2, 3, 4], [0, 4]),
+        ("in_range", (1, 3, False, False), [1, 2, 3], [1, 3]),
+        ("isin", (("a", "b"),), ["a", "c", None], ["c"]),
+        ("str_matches", (r"[^@]+@",), ["a@b", "@a@", "b"], ["@a@", "b"]),
+        ("str_matches", (r"a|b",), ["ax", "xb"], ["xb"]),
+        ("str_length", (2, 3), ["a", "\u00e9\u00e9", "abcd"], ["a", "abcd"]),
+        ("str_length", (None, 1), ["", "ab"], ["ab"]),
+        ("greater_than", ("m",), ["a", "z"], ["a"]),
+    ],
+)
+def test_rules_find_the_values_that_break_them(check, arguments, values, bad):
+    frame = pl.DataFrame({"v": values})
+    broken = frame.filter(failing(Rule("rule", "v", check, arguments)))
+    assert broken.equals(pl.DataFrame({"v": bad}))
+
+
+def test_an_unknown_check_is_an_error_that_names_it():
+    with pytest.raises(ValueError, match="rule odd: unknown check 'prime'"):
+        failing(Rule("odd", "v", "prime", ()))

@@ -1,0 +1,242 @@
+"""Files built from records by every kind of damage: what is intact lands once, the rest is quarantined."""
+
+import json
+import random
+from collections import Counter
+from itertools import pairwise
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stedi_assets.records.csv_rows import parse_csv
+from stedi_assets.records.parse import parse_damaged, parse_lines
+from stedi_assets.records.source import Field, Source
+
+SOURCE = Source(
+    "readings", (Field("s", "string", True), Field("i", "bigint", True), Field("d", "double", False))
+)
+BOM = b"\xef\xbb\xbf"
+STABLE = settings(derandomize=True, deadline=None, database=None)
+
+texts = st.sampled_from(
+    ["a", "}{", '"', "\\", "{", '{"s":"x"}', "\n", "],[", "a:b", "null", "\u00e9\U0001f600"]
+) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+integers = st.integers(-(2**63), 2**63 - 1)
+doubles = st.floats(allow_nan=False, allow_infinity=False) | st.none()
+unknown = st.sampled_from(
+    [None, {"n": {"s": "x"}}, {"n": [1, {"}": "{"}, []]}, {"t": "u"}, {"n": [{"s": "y"}]}]
+)
+
+
+@st.composite
+def objects(draw) -> tuple[dict, tuple]:
+    """The members of an intact record, and the row that it is."""
+    row = draw(texts), draw(integers), draw(doubles)
+    members = dict(zip("sid", row, strict=True)) | (draw(unknown) or {})
+    return dict(draw(st.permutations(list(members.items())))), row
+
+
+@st.composite
+def pieces(draw) -> tuple[bytes, tuple | None, list[str] | None]:
+    """Text of a record; its row if it is intact; its reasons if it is an object that must not land."""
+    members, row = draw(objects())
+    style = draw(st.sampled_from([{}, {"indent": 1}, {"separators": (",", ":")}, {"ensure_ascii": False}]))
+    kind = draw(
+        st.sampled_from(
+            ["intact"] * 5 + ["truncated", "truncated", "junk", "missing", "type", "bytes", "same"]
+        )
+    )
+    if kind == "missing":
+        del members["i"]
+    if kind == "type":
+        members["i"] = draw(st.sampled_from([True, 0.5, [], {}, "x", 2**63]))
+    text = json.dumps(members, **style).encode()
+    if kind == "truncated":
+        return text[: draw(st.integers(1, len(text) - 1))], None, None
+    if kind == "junk":
+        junk = [
+            b"junk",
+            b"null",
+            b"[1, 2]",
+            b'"text"',
+            b'"open',
+            b"12,",
+            b"\xff\xfe",
+            b"a:b",
+            b"\x00",
+            b"s,i,d",
+        ]
+        return draw(st.sampled_from(junk)), None, None
+    if kind == "bytes":
+        return text.replace(b'"s"', b'"x": "\xff", "s"'), None, ["bad_encoding"]
+    if kind == "same":
+        return text[:-1] + b', "S": "other than that"}', None, ["duplicate_field:s"]
+    return (
+        text,
+        row if kind == "intact" else None,
+        {"missing": ["missing_field:i"], "type": ["wrong_type:i"]}.get(kind),
+    )
+
+
+between = st.sampled_from(
+    [b"\n"] * 4
+    + [b"\r\n", b"", b"", b" ", b",", b",\n", b"\n,", b"\x1e", b"[\n", b"]\n", b"\n[", b"\n" + BOM, b"\n\n"]
+)
+damaged_files = st.lists(st.tuples(pieces(), between), min_size=8, max_size=30)
+
+
+def parsed_in_windows(text: bytes, cuts: list[int]):
+    """What a reader gets that gives the unsettled rest again, with more text; all results put together."""
+    frames, quarantined, records, start = [], [], 0, 0
+    repaired, drift = Counter(), Counter()
+    for end in [*cuts, len(text)]:
+        parsed, consumed = parse_damaged(text[start:end], start, SOURCE, final=end == len(text))
+        frames.append(parsed.landed)
+        quarantined.append(parsed.quarantined)
+        records += parsed.records
+        repaired += Counter(parsed.repaired)
+        drift += Counter(parsed.drift)
+        start += consumed
+    assert start == len(text)
+    return pl.concat(frames), pl.concat(quarantined), records, dict(repaired), dict(drift)
+
+
+def check(file, cuts) -> int:
+    text, expected, refused = b"", [], []
+    for (record, row, why), separator in file:
+        if row is not None:
+            expected.append((*row, len(text)))
+        if why is not None:
+            refused.append((why, len(text)))
+        text += record + separator
+    landed, quarantined, records, repaired, drift = parsed_in_windows(text, [])
+    assert landed.rows() == expected
+    assert records == landed.height + quarantined.height
+    assert set(map(repr, refused)) <= {repr((why, position)) for _, why, position in quarantined.rows()}
+    assert_bytes_are_conserved(text, file, quarantined)
+    split = parsed_in_windows(text, sorted(cut for cut in cuts if cut < len(text)))
+    assert split[0].equals(landed)
+    assert split[1].equals(quarantined)
+    assert split[2:] == (records, repaired, drift)
+    plain = parse_lines(text, 0, SOURCE)
+    if plain is not None:
+        assert plain.landed.equals(landed)
+        assert (plain.records, plain.drift) == (records, drift)
+    return sum(row is None or separator not in (b"\n", b"\r\n") for (_, row, _), separator in file)
+
+
+def assert_bytes_are_conserved(text, file, quarantined):
+    """Each byte is in one intact record, or in one quarantined, or is a separator."""
+    kept = bytearray(text)
+    position = 0
+    for (record, row, _), separator in file:
+        if row is not None:
+            kept[position : position + len(record)] = b" " * len(record)
+        position += len(record) + len(separator)
+    for raw, _, position in quarantined.rows():
+        # The text shows bytes that cannot be decoded as four characters, which these files have nowhere else.
+        length = next(
+            n
+            for n in range(len(raw.encode()) + 1)
+            if text[position : position + n].decode(errors="backslashreplace") == raw
+        )
+        assert BOM in kept[position : position + length] or kept[position : position + length].strip()
+        kept[position : position + length] = b" " * length
+    assert not kept.replace(BOM, b"").strip(b" \r\n,[]\x1e")
+
+
+def test_every_intact_record_lands_once_and_everything_else_is_in_quarantine():
+    damaged = 0
+
+    @settings(STABLE, max_examples=900)
+    @given(damaged_files, st.lists(st.integers(0, 1500), max_size=6))
+    def run(file, cuts):
+        nonlocal damaged
+        damaged += check(file, cuts)
+
+    run()
+    assert damaged >= 10_000
+
+
+@settings(STABLE, max_examples=300)
+@given(
+    st.lists(objects(), max_size=20), st.sampled_from([b"\n", b"\r\n"]), st.booleans(), st.integers(0, 2**40)
+)
+def test_plain_lines_are_the_same_on_both_ways(records, newline, ascii_only, offset):
+    text = b"".join(json.dumps(members, ensure_ascii=ascii_only).encode() + newline for members, _ in records)
+    fast = parse_lines(text, offset, SOURCE)
+    slow, _ = parse_damaged(text, offset, SOURCE, final=True)
+    assert [row[:3] for row in slow.landed.rows()] == [row for _, row in records]
+    assert fast is None or (fast.landed.equals(slow.landed) and fast.records == slow.records)
+
+
+def test_the_fast_way_lands_nothing_that_the_careful_one_would_not(monkeypatch):
+    generator = random.Random(3)
+    values = [
+        "1",
+        "-0.5",
+        '"t"',
+        "null",
+        "true",
+        '""',
+        '"7"',
+        "[]",
+        "{}",
+        '["a"]',
+        '{"s":1}',
+        "1e2",
+        '"\\u00e9"',
+    ]
+    values += ['"\\""', '"a:b"', '":null"', '"[\\\\"', '"\\"s\\":null"', '"null"']
+    names = ['"s"', '"i"', '"d"', '"S"', '"u"', '"\\u0073"', '"\\"d"', '"null"', '""']
+    accepted = 0
+    for _ in range(6000):
+        lines = []
+        for _ in range(generator.randint(1, 3)):
+            members = ['"s":"t"', '"i":1', '"d":1.5'][: generator.choice([1, 2, 2, 3, 3, 3])]
+            for _ in range(generator.choice([0, 0, 1, 2])):
+                members.append(f"{generator.choice(names)}:{generator.choice(values)}")
+            generator.shuffle(members)
+            lines.append("{" + ",".join(members) + "}")
+        text = "\n".join(lines).encode()
+        fast = parse_lines(text, 0, SOURCE)
+        if fast is not None:
+            accepted += 1
+            with monkeypatch.context() as patch:
+                patch.setattr("stedi_assets.records.parse.typed_rows", lambda *_: None)
+                slow, _ = parse_damaged(text, 0, SOURCE, final=True)
+            assert fast.landed.equals(slow.landed), text
+            assert (fast.records, fast.repaired, fast.drift) == (slow.records, slow.repaired, slow.drift), (
+                text
+            )
+            assert slow.quarantined.is_empty(), text
+    assert accepted > 500
+
+
+csv_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6)
+
+
+@settings(STABLE, max_examples=300)
+@given(
+    st.lists(st.tuples(csv_text, integers, doubles), max_size=10),
+    st.sampled_from(["\n", "\r\n"]),
+    st.lists(st.integers(0, 400), max_size=5),
+)
+def test_csv_rows_land_once_whatever_their_text_and_the_windows(rows, newline, cuts):
+    def quoted(value):
+        return '"' + str("" if value is None else value).replace('"', '""') + '"'
+
+    text = newline.join(["s,i,d", *(",".join(map(quoted, row)) for row in rows)]).encode()
+    start, header, landed, records = 0, None, [], 0
+    for end in [*sorted(cut for cut in cuts if cut < len(text)), len(text)]:
+        parsed, consumed, header = parse_csv(
+            text[start:end], start, SOURCE, final=end == len(text), header=header
+        )
+        landed += parsed.landed.rows()
+        records += parsed.records
+        start += consumed
+        assert parsed.quarantined.is_empty()
+    assert [row[:3] for row in landed] == rows
+    assert records == len(rows)
+    assert all(a[3] < b[3] for a, b in pairwise(landed))
