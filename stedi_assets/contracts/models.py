@@ -1,0 +1,313 @@
+"""One pandera model a table: columns, meaning, privacy class, keys and value rules.
+
+A rule that blocks must be true of any valid record, since a valid record in quarantine is a loss; what is
+merely typical of the data so far is a warning. How rules are evaluated belongs in ``audit``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pyspark.sql.types as T
+from pandera.pyspark import Check, DataFrameModel
+
+from stedi_assets.contracts.contract import Contract, block, column, contract_of, warn
+
+# 2000-01-01 and 2100-01-01, UTC. Seconds or microseconds in place of milliseconds fall outside.
+_EARLIEST_MS = 946_684_800_000
+_LATEST_MS = 4_102_444_800_000
+_E_MAIL = r"^\s*[^@\s]+@[^@\s]+\s*$"
+_UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+_MS_REASON = "Times are epoch milliseconds; a value outside 2000 to 2100 is in another unit or not a time."
+
+
+def _milliseconds(name: str) -> Check:
+    return block("in_range", f"plausible_{name}", _MS_REASON, min_value=_EARLIEST_MS, max_value=_LATEST_MS)
+
+
+def _e_mail(name: str) -> Check:
+    return block(
+        "str_matches", f"{name}_is_e_mail", "People are matched by e-mail across sources.", pattern=_E_MAIL
+    )
+
+
+def _serial() -> Check:
+    return warn("str_matches", "serial_is_uuid", "Every serial number so far is a UUID.", pattern=_UUID)
+
+
+def _axis(name: str) -> Any:
+    return column(
+        block(
+            "in_range",
+            f"physical_{name}",
+            "No phone sensor reads beyond 1,000 g; NaN and infinities are not readings.",
+            min_value=-1000.0,
+            max_value=1000.0,
+        ),
+        warn("in_range", f"typical_{name}", "Readings so far lie within 1 g.", min_value=-1.0, max_value=1.0),
+        description=f"Acceleration along the {name} axis, in g.",
+    )
+
+
+def _consent(purpose: str) -> Any:
+    return column(
+        block("greater_than_or_equal_to", f"{purpose}_not_negative", "0 stands for no consent.", min_value=0),
+        description=f"When the person agreed to share with {purpose}, epoch ms UTC; absent or 0: not agreed.",
+        nullable=True,
+    )
+
+
+class _Customer(DataFrameModel):
+    customerName: T.StringType = column(description="Full name.", privacy="direct identifier", nullable=True)
+    email: T.StringType = column(
+        _e_mail("email"), description="E-mail address; names the person.", privacy="direct identifier"
+    )
+    phone: T.StringType = column(description="Telephone number.", privacy="direct identifier", nullable=True)
+    birthDay: T.StringType = column(
+        warn(
+            "str_matches",
+            "birthday_is_date",
+            "Every one so far is a date, if of an odd year.",
+            pattern=r"^\d{3,4}-\d{2}-\d{2}$",
+        ),
+        description="Date of birth as typed; years such as 993 occur.",
+        privacy="direct identifier",
+        nullable=True,
+    )
+    serialNumber: T.StringType = column(
+        _serial(), description="Serial number of the device registered.", privacy="direct identifier"
+    )
+    registrationDate: T.LongType = column(
+        _milliseconds("registrationDate"),
+        description="When the device was registered, epoch ms UTC.",
+        nullable=True,
+    )
+    lastUpdateDate: T.LongType = column(
+        _milliseconds("lastUpdateDate"), description="When this snapshot was taken, epoch ms UTC."
+    )
+    shareWithResearchAsOfDate: T.LongType = _consent("research")
+    shareWithPublicAsOfDate: T.LongType = _consent("public")
+    shareWithFriendsAsOfDate: T.LongType = _consent("friends")
+
+
+class _Accelerometer(DataFrameModel):
+    user: T.StringType = column(
+        _e_mail("user"), description="E-mail address of the phone's user.", privacy="direct identifier"
+    )
+    timestamp: T.LongType = column(_milliseconds("timestamp"), description="When it was read, epoch ms UTC.")
+    x: T.DoubleType = _axis("x")
+    y: T.DoubleType = _axis("y")
+    z: T.DoubleType = _axis("z")
+
+
+class _StepTrainer(DataFrameModel):
+    sensorReadingTime: T.LongType = column(
+        _milliseconds("sensorReadingTime"), description="When it was read, epoch ms UTC."
+    )
+    serialNumber: T.StringType = column(
+        _serial(), description="Serial number of the device.", privacy="direct identifier"
+    )
+    distanceFromObject: T.LongType = column(
+        block("greater_than", "distance_positive", "A distance is above zero.", min_value=0),
+        description="Distance from the device to the nearest object, in cm.",
+    )
+
+
+class _Provenance(DataFrameModel):
+    source_file: T.StringType = column(description="Path of the landing file, below the lake.")
+    source_position: T.LongType = column(
+        block("greater_than_or_equal_to", "position_not_negative", "It counts bytes from 0.", min_value=0),
+        description="Where the record begins in that file, in bytes of its uncompressed text.",
+    )
+    ingested_at: T.LongType = column(
+        _milliseconds("ingested_at"), description="When it was ingested, epoch ms UTC."
+    )
+
+
+class CustomerLanding(_Provenance, _Customer):
+    """Every readable customer record: one snapshot of one person and one device."""
+
+    class Config:
+        name = "customer_landing"
+        metadata = {"folder": "customer/ingested"}
+        unique = ["source_file", "source_position"]
+
+
+class AccelerometerLanding(_Provenance, _Accelerometer):
+    """Every readable accelerometer reading, re-deliveries and people without consent included."""
+
+    class Config:
+        name = "accelerometer_landing"
+        metadata = {"folder": "accelerometer/ingested"}
+        unique = ["source_file", "source_position"]
+
+
+class StepTrainerLanding(_Provenance, _StepTrainer):
+    """Every readable step trainer reading, re-deliveries and people without consent included."""
+
+    class Config:
+        name = "step_trainer_landing"
+        metadata = {"folder": "step_trainer/ingested"}
+        unique = ["source_file", "source_position"]
+
+
+class _Quarantine(_Provenance):
+    raw_text: T.StringType = column(
+        description="The record as delivered; undecodable bytes are written as \\xNN.",
+        privacy="direct identifier",
+    )
+    reasons: Annotated[T.ArrayType, T.StringType(), True] = column(
+        description="Why it was not landed; see docs/tables.md."
+    )
+
+
+class CustomerQuarantine(_Quarantine):
+    """Every customer record that could not be read or breaks a rule of the landing contract."""
+
+    class Config:
+        name = "customer_quarantine"
+        metadata = {"folder": "customer/quarantine"}
+        unique = ["source_file", "source_position"]
+
+
+class AccelerometerQuarantine(_Quarantine):
+    """Every accelerometer record that could not be read or breaks a rule of the landing contract."""
+
+    class Config:
+        name = "accelerometer_quarantine"
+        metadata = {"folder": "accelerometer/quarantine"}
+        unique = ["source_file", "source_position"]
+
+
+class StepTrainerQuarantine(_Quarantine):
+    """Every step trainer record that could not be read or breaks a rule of the landing contract."""
+
+    class Config:
+        name = "step_trainer_quarantine"
+        metadata = {"folder": "step_trainer/quarantine"}
+        unique = ["source_file", "source_position"]
+
+
+class LandingFiles(DataFrameModel):
+    """The ledger: every landing file that was ingested, as it was when it was."""
+
+    source_file: T.StringType = column(description="Path of the landing file, below the lake.")
+    source: T.StringType = column(
+        block(
+            "isin",
+            "known_source",
+            "There are three.",
+            allowed_values=["customer", "accelerometer", "step_trainer"],
+        ),
+        description="Source that delivered it.",
+    )
+    identity: T.StringType = column(description="ETag on S3, size and modification time in a folder.")
+    bytes: T.LongType = column(description="Size of the file as delivered.")
+    records: T.LongType = column(description="Records found by the scan of its text.")
+    landed: T.LongType = column(description="Records in the landing table.")
+    quarantined: T.LongType = column(description="Records in the quarantine table.")
+    repaired: T.StringType = column(description="Repairs by kind, with counts, as a JSON object.")
+    ingested_at: T.LongType = column(
+        _milliseconds("ingested_at"), description="When it was ingested, epoch ms UTC."
+    )
+    run_id: T.StringType = column(description="Dagster run that ingested it.")
+    missing_since: T.LongType = column(
+        description="When it was first found to have disappeared, epoch ms UTC; its rows stay.", nullable=True
+    )
+
+    class Config:
+        name = "landing_files"
+        metadata = {"folder": "ledger"}
+        unique = ["source_file"]
+
+
+class CustomerTrusted(_Customer):
+    """The newest snapshot of each person and device, of people who consent to research now."""
+
+    shareWithResearchAsOfDate: T.LongType = column(
+        block("greater_than", "research_consent_given", "Promise 1: only who consents is here.", min_value=0),
+        description="When the person agreed to share with research, epoch ms UTC.",
+    )
+
+    class Config:
+        name = "customer_trusted"
+        metadata = {"folder": "customer/trusted"}
+        unique = ["email", "serialNumber"]
+
+
+class AccelerometerTrusted(_Accelerometer):
+    """Distinct readings of people who consent to research."""
+
+    class Config:
+        name = "accelerometer_trusted"
+        metadata = {"folder": "accelerometer/trusted"}
+        unique = ["user", "timestamp", "x", "y", "z"]
+
+
+class CustomerCurated(CustomerTrusted):
+    """Customers who consent to research and have accelerometer readings."""
+
+    class Config:
+        name = "customer_curated"
+        metadata = {"folder": "customer/curated"}
+        unique = ["email", "serialNumber"]
+
+
+class StepTrainerTrusted(_StepTrainer):
+    """Distinct readings of devices whose owners all consent to research and have accelerometer readings."""
+
+    class Config:
+        name = "step_trainer_trusted"
+        metadata = {"folder": "step_trainer/trusted"}
+        unique = ["sensorReadingTime", "serialNumber", "distanceFromObject"]
+
+
+class MachineLearningCurated(DataFrameModel):
+    """One row per step reading and accelerometer reading of the same person at the same millisecond."""
+
+    customer_key: T.StringType = column(
+        block(
+            "str_matches",
+            "key_is_sha256",
+            "A key of another form may be an identifier.",
+            pattern=r"^[0-9a-f]{64}$",
+        ),
+        description="Pseudonym of the person: HMAC-SHA-256 of the e-mail, trimmed and in lower case.",
+        privacy="pseudonym",
+    )
+    sensorReadingTime: T.LongType = column(
+        _milliseconds("sensorReadingTime"), description="When both were read, epoch ms UTC."
+    )
+    distanceFromObject: T.LongType = column(
+        block("greater_than", "distance_positive", "A distance is above zero.", min_value=0),
+        description="Distance from the device to the nearest object, in cm.",
+    )
+    x: T.DoubleType = _axis("x")
+    y: T.DoubleType = _axis("y")
+    z: T.DoubleType = _axis("z")
+
+    class Config:
+        name = "machine_learning_curated"
+        metadata = {"folder": "machine_learning/curated"}
+
+
+CONTRACTS: dict[str, Contract] = {
+    contract.name: contract
+    for contract in map(
+        contract_of,
+        (
+            CustomerLanding,
+            AccelerometerLanding,
+            StepTrainerLanding,
+            CustomerQuarantine,
+            AccelerometerQuarantine,
+            StepTrainerQuarantine,
+            LandingFiles,
+            CustomerTrusted,
+            AccelerometerTrusted,
+            CustomerCurated,
+            StepTrainerTrusted,
+            MachineLearningCurated,
+        ),
+    )
+}
