@@ -1,0 +1,1 @@
+"""Pure functions from frames to frames: what each table means, in PySpark alone."""

@@ -1,0 +1,58 @@
+"""Who a person is: matching by e-mail, and the pseudonym under which a person may be studied."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+
+import pyspark.sql.functions as F
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pyarrow as pa
+    from pyspark.sql import Column, DataFrame
+
+
+def person(email: str) -> Column:
+    """The person that an e-mail names: trimmed of spaces, in lower case.
+
+    Args:
+        email: Name of the column with the e-mail.
+    """
+    return F.lower(F.trim(F.col(email)))
+
+
+def with_customer_key(people: DataFrame, key: bytes) -> DataFrame:
+    """Add each person's pseudonym.
+
+    The key is in the function that the workers run, not in the query's text, which engines log and show.
+
+    Args:
+        people: ``person`` string and other columns; a row a person, since the function runs row by row.
+        key: Secret of the pseudonyms.
+
+    Returns:
+        The frame with ``customer_key`` string, the HMAC-SHA-256 of ``person`` in hexadecimal.
+    """
+    return people.mapInArrow(_key_adder(key), f"{_ddl(people)}, customer_key string")
+
+
+def _ddl(frame: DataFrame) -> str:
+    return ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in frame.schema)
+
+
+def _key_adder(key: bytes) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    # A function within a function travels by value: workers need not have this package.
+    def add_keys(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        for batch in batches:
+            keys = [
+                None if name is None else hmac.new(key, name.encode(), hashlib.sha256).hexdigest()
+                for name in batch.column("person").to_pylist()
+            ]
+            yield batch.append_column("customer_key", pa.array(keys, pa.string()))
+
+    return add_keys

@@ -1,0 +1,165 @@
+"""The five tables beyond landing, each as one function of the tables that it is made from.
+
+Columns are those of the tables' contracts. Sources: the STEDI data's measured oddities (a serial number alone
+names no person, two readings in one millisecond are normal, a row is a snapshot); see docs/tables.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyspark.sql.functions as F
+from pyspark.sql import Window
+
+from stedi_assets.transforms.people import person, with_customer_key
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+CUSTOMER = (
+    "customerName",
+    "email",
+    "phone",
+    "birthDay",
+    "serialNumber",
+    "registrationDate",
+    "lastUpdateDate",
+    "shareWithResearchAsOfDate",
+    "shareWithPublicAsOfDate",
+    "shareWithFriendsAsOfDate",
+)
+_OTHER_CUSTOMER_FIELDS = tuple(name for name in CUSTOMER if name not in {"serialNumber", "lastUpdateDate"})
+ACCELEROMETER = ("user", "timestamp", "x", "y", "z")
+STEP_TRAINER = ("sensorReadingTime", "serialNumber", "distanceFromObject")
+
+
+def consented() -> Column:
+    """Whether a customer snapshot carries consent to research: a date above 0."""
+    return F.coalesce(F.col("shareWithResearchAsOfDate"), F.lit(0)) > 0
+
+
+def trusted_customers(customer_landing: DataFrame) -> DataFrame:
+    """Newest snapshot of each person and device, of people who consent to research now.
+
+    A person consents now if the newest snapshot over all devices says so; the newest snapshot of the device
+    must say so too. On a tie of ``lastUpdateDate`` the snapshot without consent wins.
+    """
+    snapshots = customer_landing.select(*CUSTOMER).select(
+        "*", person("email").alias("person"), F.when(consented(), 0).otherwise(1).alias("refuses")
+    )
+    refusing = (
+        snapshots.groupBy("person")
+        .agg(F.max(F.struct("lastUpdateDate", "refuses")).alias("newest"))
+        .where("newest.refuses = 1")
+    )
+    newest_first = Window.partitionBy("person", "serialNumber").orderBy(
+        F.col("lastUpdateDate").desc(),
+        F.col("refuses").desc(),
+        # Any fixed order will do among snapshots that differ in neither; nulls are placed, since engines differ.
+        *(F.col(name).asc_nulls_last() for name in _OTHER_CUSTOMER_FIELDS),
+    )
+    return (
+        snapshots.withColumn("rank", F.row_number().over(newest_first))
+        .where("rank = 1 AND refuses = 0")
+        .join(refusing, "person", "left_anti")
+        .select(*CUSTOMER)
+    )
+
+
+def consent_since(customer_trusted: DataFrame) -> DataFrame:
+    """When each trusted person consented: ``person`` string, ``since`` bigint (epoch ms, the latest date)."""
+    return customer_trusted.groupBy(person("email").alias("person")).agg(
+        F.max("shareWithResearchAsOfDate").alias("since")
+    )
+
+
+def readings_of(
+    accelerometer_landing: DataFrame, customer_trusted: DataFrame, *, consent_from_date: bool = False
+) -> DataFrame:
+    """Distinct accelerometer readings of trusted people; with ``consent_from_date``, from then on only."""
+    readings = accelerometer_landing.select(*ACCELEROMETER).withColumn("person", person("user"))
+    people = consent_since(customer_trusted)
+    if consent_from_date:
+        kept = readings.join(people, "person").where(F.col("timestamp") >= F.col("since"))
+    else:
+        kept = readings.join(people, "person", "left_semi")
+    return kept.select(*ACCELEROMETER).distinct()
+
+
+def customers_with_readings(customer_trusted: DataFrame, accelerometer_trusted: DataFrame) -> DataFrame:
+    """Trusted customers with at least one trusted accelerometer reading."""
+    people = accelerometer_trusted.select(person("user").alias("person"))
+    customers = customer_trusted.withColumn("person", person("email"))
+    return customers.join(people, "person", "left_semi").select(*CUSTOMER)
+
+
+def shared_with_untrusted(customer_landing: DataFrame, customer_trusted: DataFrame) -> DataFrame:
+    """Devices that have an owner outside ``customer_trusted``: ``serialNumber`` string, distinct.
+
+    A fault of the web shop gave 30 serial numbers to hundreds of customers; a reading of such a device may
+    be of any of its owners.
+    """
+    owner = [person("email").alias("person"), F.col("serialNumber")]
+    outside = customer_landing.select(*owner).join(
+        customer_trusted.select(*owner), ["person", "serialNumber"], "left_anti"
+    )
+    return outside.select("serialNumber").distinct()
+
+
+def steps_of(
+    step_trainer_landing: DataFrame,
+    customer_curated: DataFrame,
+    withheld_devices: DataFrame,
+    *,
+    consent_from_date: bool = False,
+) -> DataFrame:
+    """Distinct readings of curated customers' devices, but of no device in ``withheld_devices``.
+
+    With ``consent_from_date``, only from when some owner of the device had consented.
+    """
+    steps = step_trainer_landing.select(*STEP_TRAINER)
+    devices = (
+        customer_curated.withColumn("person", person("email"))
+        .join(consent_since(customer_curated), "person")
+        .groupBy("serialNumber")
+        .agg(F.min("since").alias("since"))
+    )
+    if consent_from_date:
+        kept = steps.join(devices, "serialNumber").where(F.col("sensorReadingTime") >= F.col("since"))
+    else:
+        kept = steps.join(devices, "serialNumber", "left_semi")
+    return kept.join(withheld_devices, "serialNumber", "left_anti").select(*STEP_TRAINER).distinct()
+
+
+def matched_readings(
+    step_trainer_trusted: DataFrame,
+    accelerometer_trusted: DataFrame,
+    customer_curated: DataFrame,
+    key: bytes,
+    *,
+    on_timestamp_only: bool = False,
+) -> DataFrame:
+    """Pairs of step and accelerometer readings of the same millisecond, under the person's pseudonym.
+
+    Args:
+        step_trainer_trusted: Step readings.
+        accelerometer_trusted: Accelerometer readings.
+        customer_curated: Owners of the devices.
+        key: Secret of the pseudonyms.
+        on_timestamp_only: Pair readings of different people too, as the published exercise does.
+    """
+    readings = accelerometer_trusted.withColumn("person", person("user")).withColumnRenamed(
+        "timestamp", "sensorReadingTime"
+    )
+    if on_timestamp_only:
+        steps, match = step_trainer_trusted, ["sensorReadingTime"]
+    else:
+        owners = customer_curated.select("serialNumber", person("email").alias("person")).distinct()
+        steps = step_trainer_trusted.join(owners, "serialNumber")
+        match = ["sensorReadingTime", "person"]
+    keys = with_customer_key(readings.select("person").distinct(), key)
+    return (
+        steps.join(readings, match)
+        .join(keys, "person")
+        .select("customer_key", "sensorReadingTime", "distanceFromObject", "x", "y", "z")
+    )
