@@ -1,0 +1,94 @@
+"""Contracts as Iceberg sees them, and the catalog that holds the tables.
+
+What a table holds belongs in ``contracts``; how a table is written, in ``lake``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.schema import Schema
+
+    from stedi_assets.contracts.contract import Contract
+
+# The name under which PyIceberg's own configuration may describe another catalog (REST, Hive, …).
+CATALOG = "stedi"
+
+# PyIceberg's other file layer imports pandas, a second on each command, and has an S3 client with ways of its
+# own; this one is what reads the landing files too.
+FILE_IO = {"py-io-impl": "pyiceberg.io.fsspec.FsspecFileIO"}
+
+TABLE_PROPERTIES = {
+    # PyIceberg answers a commit conflict by rebasing and trying again. For a refresh that is wrong: two runs'
+    # rows would both land. Without retries a commit is a compare-and-set.
+    "commit.retry.num-retries": "0",
+    # Snapshots hold rows; metadata files only name them. Without this every commit leaves one for ever.
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+}
+
+
+def open_catalog(lake_uri: str) -> Catalog:
+    """Open the catalog: SQLite in a folder, Glue on S3, or what PyIceberg is configured to use as ``stedi``."""
+    from pyiceberg.catalog import load_catalog
+
+    if _is_configured():
+        return load_catalog(CATALOG)
+    if lake_uri.startswith("s3://"):
+        return load_catalog(CATALOG, type="glue", **FILE_IO, **s3_properties())
+    Path(lake_uri).mkdir(parents=True, exist_ok=True)
+    return load_catalog(CATALOG, type="sql", uri=f"sqlite:///{_sqlite_file(lake_uri)}", **FILE_IO)
+
+
+def catalog_exists(lake_uri: str) -> bool:
+    """Whether there is a catalog; opening one in a folder makes it."""
+    return lake_uri.startswith("s3://") or _is_configured() or _sqlite_file(lake_uri).exists()
+
+
+def _is_configured() -> bool:
+    from pyiceberg.utils.config import Config
+
+    return bool(Config().get_catalog_config(CATALOG))
+
+
+def _sqlite_file(lake_uri: str) -> Path:
+    return Path(lake_uri, "catalog.db")
+
+
+def s3_properties() -> dict[str, str]:
+    """PyIceberg's properties for what the standard AWS chain says of region and endpoint."""
+    import boto3
+
+    region = boto3.Session().region_name
+    properties: dict[str, str] = {}
+    if region:
+        # Without it PyArrow asks S3 for the bucket's region, which costs seconds.
+        properties |= {"s3.region": region, "glue.region": region}
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
+        properties["s3.endpoint"] = endpoint
+    return properties
+
+
+def iceberg_schema(contract: Contract) -> Schema:
+    """The Iceberg schema of a contract, with column descriptions.
+
+    Every field is optional, since engines write Parquet columns as optional; the audit holds what must be there.
+    """
+    from pyiceberg.schema import Schema
+    from pyiceberg.types import DoubleType, IcebergType, ListType, LongType, NestedField, StringType
+
+    scalars: dict[str, IcebergType] = {"string": StringType(), "bigint": LongType(), "double": DoubleType()}
+    fields = []
+    for position, column in enumerate(contract.columns, start=1):
+        declared = scalars.get(column.type) or ListType(
+            # Identifiers are unique in a schema; no table has a thousand columns.
+            element_id=1000 + position,
+            element_type=StringType(),
+            element_required=False,
+        )
+        fields.append(NestedField(position, column.name, declared, required=False, doc=column.description))
+    return Schema(*fields)
