@@ -1,0 +1,100 @@
+"""Landing files: which there are, which are ignored, and how each is told from what it was before.
+
+What is in a file belongs in ``records``; which files were read already, in ``ledger``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from stedi_assets.lake.lake import Lake
+
+SOURCES = ("customer", "accelerometer", "step_trainer")
+_JSON = {".json", ".jsonl", ".ndjson"}
+_COMPRESSION: dict[str, Literal["gzip", "bz2"]] = {".gz": "gzip", ".bz2": "bz2"}
+
+
+@dataclass(frozen=True)
+class LandingFile:
+    """A file as it was listed.
+
+    Attributes:
+        path: Path below the lake.
+        size: Bytes, as delivered.
+        identity: Changes when the content does: the ETag on S3, size and modification time in a folder.
+        is_csv: Whether it is CSV; JSON otherwise.
+        compression: How it is compressed, if it is.
+    """
+
+    path: str
+    size: int
+    identity: str
+    is_csv: bool
+    compression: Literal["gzip", "bz2"] | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies in a landing folder: files to read, in order of name, and paths of those that are ignored."""
+
+    files: tuple[LandingFile, ...]
+    ignored: tuple[str, ...]
+
+
+def landing_folder(source: str) -> str:
+    """Where a source's files land, below the lake; with the slash, since a prefix without it names others too."""
+    return f"{source}/landing/"
+
+
+def list_landing(lake: Lake, source: str) -> Listing:
+    """List a source's landing files; a folder that is not there is empty."""
+    root = f"{lake.uri}/{landing_folder(source)}"
+    prefix = lake.filesystem._strip_protocol(lake.uri) + "/"  # noqa: SLF001 - fsspec's only spelling of it
+    found: dict[str, dict[str, Any]] = lake.filesystem.find(root, detail=True)
+    files, ignored = [], []
+    for name, info in sorted(found.items()):
+        path = name.removeprefix(prefix)
+        file = _landing_file(path, info)
+        if file is None or _is_set_aside(path.removeprefix(landing_folder(source))):
+            ignored.append(path)
+        else:
+            files.append(file)
+    return Listing(tuple(files), tuple(ignored))
+
+
+def landing_sizes(lake: Lake) -> dict[str, int]:
+    """Size of every landing file of the lake, by path."""
+    return {file.path: file.size for source in SOURCES for file in list_landing(lake, source).files}
+
+
+def _is_set_aside(path: str) -> bool:
+    """Hidden files and folders, markers such as ``_SUCCESS``, and a tester's leftovers; one was delivered once."""
+    parts = PurePosixPath(path).parts
+    return any(part.startswith((".", "_")) for part in parts) or parts[-1].startswith("test-")
+
+
+def _landing_file(path: str, info: dict[str, Any]) -> LandingFile | None:
+    suffixes = [suffix.lower() for suffix in PurePosixPath(path).suffixes]
+    compression = _COMPRESSION.get(suffixes[-1]) if suffixes else None
+    kind = suffixes[-2] if compression and len(suffixes) > 1 else "".join(suffixes[-1:])
+    if kind not in _JSON and kind != ".csv":
+        return None
+    return LandingFile(
+        path=path,
+        size=int(info["size"]),
+        identity=_identity(info),
+        is_csv=kind == ".csv",
+        compression=compression,
+    )
+
+
+def _identity(info: dict[str, Any]) -> str:
+    if "ETag" in info:
+        return str(info["ETag"]).strip('"')
+    modified = info["mtime"]
+    seconds = modified.timestamp() if isinstance(modified, datetime) else float(modified)
+    return f"{info['size']}-{seconds:.6f}"

@@ -1,0 +1,122 @@
+"""The ledger ``landing_files``: which files were ingested, as what, with what result.
+
+It is committed after the tables that it speaks of. A run that dies in between leaves rows that no entry answers
+for; ``is_in_step`` tells, and the next run replaces them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.expressions import In
+
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.lake.io_manager import RUN_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pyiceberg.table import Table
+
+    from stedi_assets.lake.lake import Lake
+    from stedi_assets.landing.files import Listing
+    from stedi_assets.landing.reader import FileReport
+
+_CONTRACT = CONTRACTS["landing_files"]
+# Runs of different sources commit to the one ledger; their rows are different, so that the loser may try again.
+_ATTEMPTS = 10
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the ledger; see the contract of ``landing_files``."""
+
+    source_file: str
+    source: str
+    identity: str
+    bytes: int
+    records: int
+    landed: int
+    quarantined: int
+    repaired: str
+    ingested_at: int
+    run_id: str
+    missing_since: int | None = None
+
+
+def entry_of(report: FileReport, source: str, ingested_at: int, run_id: str) -> Entry:
+    """The entry of a file that was read."""
+    return Entry(
+        source_file=report.file.path,
+        source=source,
+        identity=report.file.identity,
+        bytes=report.file.size,
+        records=report.records,
+        landed=report.landed,
+        quarantined=report.quarantined,
+        repaired=json.dumps(report.repaired, sort_keys=True),
+        ingested_at=ingested_at,
+        run_id=run_id,
+    )
+
+
+def read_entries(lake: Lake, source: str) -> dict[str, Entry]:
+    """The entries of a source, by path."""
+    rows: list[dict[str, Any]] = (
+        lake.table(_CONTRACT).scan(row_filter=In(term="source", literals=[source])).to_arrow().to_pylist()
+    )
+    return {row["source_file"]: Entry(**row) for row in rows}
+
+
+def record(  # noqa: PLR0913 - what a run knows of its files
+    lake: Lake,
+    source: str,
+    listing: Listing,
+    read: Iterable[FileReport],
+    entries: Mapping[str, Entry],
+    *,
+    run_id: str,
+    now: int,
+) -> None:
+    """Enter the files that a run read; mark files that disappeared, and those that came back."""
+    present = {file.path for file in listing.files}
+    changed = {item.file.path: entry_of(item, source, now, run_id) for item in read}
+    for path, entry in entries.items():
+        if path not in changed and (path in present) != (entry.missing_since is None):
+            changed[path] = replace(entry, missing_since=None if path in present else now)
+    if changed:
+        _write(lake, list(changed.values()), superseded=[path for path in changed if path in entries])
+
+
+def _write(lake: Lake, changed: Sequence[Entry], superseded: Sequence[str]) -> None:
+    """Put entries in the place of those that they supersede, in one commit.
+
+    Raises:
+        CommitFailedException: Other runs committed to the ledger ten times in a row meanwhile; the next run
+            repairs what this one left.
+    """
+    rows = pa.Table.from_pylist([asdict(entry) for entry in changed], schema=_CONTRACT.arrow_schema)
+    for attempt in range(1, _ATTEMPTS + 1):
+        table = lake.table(_CONTRACT)
+        try:
+            with table.transaction() as transaction:
+                if superseded:
+                    transaction.delete(In(term="source_file", literals=superseded))
+                transaction.append(rows)
+        except CommitFailedException:
+            if attempt == _ATTEMPTS:
+                raise
+        else:
+            return
+
+
+def is_in_step(table: Table, entries: Iterable[Entry]) -> bool:
+    """Whether the run that last published a landing or quarantine table also came to the ledger."""
+    current = table.current_snapshot()
+    if current is None or current.summary is None:
+        return True
+    return current.summary.additional_properties.get(RUN_ID) in {entry.run_id for entry in entries}

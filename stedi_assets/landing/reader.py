@@ -1,0 +1,169 @@
+"""Landing files read by Spark: cut into pieces, spread over tasks, staged as Parquet, accounted for by file.
+
+What a task does belongs in ``piece``. Rows do not pass through the engine: a task writes its own Parquet file,
+as Spark's own writers do, and the driver publishes only the files of tasks that reported.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stedi_assets.records.piece import PIECE_BYTES, Job, Piece, PieceReport, TaskReport, task_function
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from stedi_assets.engine import SparkEngine
+    from stedi_assets.landing.files import LandingFile
+
+# Opening a file costs about as much as reading this many bytes.
+_OPEN_COST_BYTES = 64 * 1024
+# Compressed text grows about so much; only the spread of work depends on it.
+_COMPRESSION_RATIO = 8
+
+
+@dataclass
+class FileReport:
+    """What became of a file.
+
+    Attributes:
+        file: The file as it was listed.
+        failure: Why it could not be read, if so; then none of its records count.
+        records: Records found by the scan of its text.
+        landed: Records staged for the landing table.
+        quarantined: Records staged for the quarantine table.
+        repaired: Repairs by kind.
+        drift: Records with an unknown field, by its name.
+        reasons: Quarantined records by reason.
+    """
+
+    file: LandingFile
+    failure: str | None = None
+    records: int = 0
+    landed: int = 0
+    quarantined: int = 0
+    repaired: Counter[str] = field(default_factory=Counter)
+    drift: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The staged files of a reading, and what became of each landing file."""
+
+    landed_files: tuple[str, ...]
+    quarantined_files: tuple[str, ...]
+    files: tuple[FileReport, ...]
+
+
+def read_landing_files(job: Job, files: Sequence[LandingFile], engine: SparkEngine) -> Reading:
+    """Read landing files on the engine; each record is staged once, as landed or as quarantined.
+
+    Ranges in doubt are read in a second round, as runs of neighbours between ranges that are not. A file that
+    fails in one piece counts as a whole as not read; what other pieces staged of it must not be published, so
+    that its tasks are run again without it.
+    """
+    failures: dict[str, str] = {}
+    while True:
+        readable = [file for file in files if file.path not in failures]
+        reports = _run(job, [piece for file in readable for piece in _pieces(file)], engine)
+        runs = _runs_in_doubt(reports, {file.path: file for file in readable})
+        reports += _run(job, runs, engine)
+        new_failures = {
+            piece.file: piece.failure
+            for report in reports
+            for piece in report.pieces
+            if piece.failure is not None
+        }
+        failures |= new_failures
+        staged_of_failed = any(
+            piece.file in new_failures and piece.failure is None and not piece.in_doubt and piece.records
+            for report in reports
+            for piece in report.pieces
+        )
+        if not staged_of_failed:
+            return _reading(files, reports, failures)
+
+
+def _pieces(file: LandingFile) -> list[Piece]:
+    whole = file.is_csv or file.compression is not None or file.size <= PIECE_BYTES
+    starts = [0] if whole else range(0, file.size, PIECE_BYTES)
+    return [
+        Piece(
+            file=file.path,
+            start=start,
+            end=file.size if whole else min(start + PIECE_BYTES, file.size),
+            size=file.size,
+            is_csv=file.is_csv,
+            compression=file.compression,
+            is_settled=whole,
+        )
+        for start in starts
+    ]
+
+
+def _runs_in_doubt(reports: Iterable[TaskReport], files: dict[str, LandingFile]) -> list[Piece]:
+    by_file: dict[str, list[PieceReport]] = {}
+    for report in reports:
+        for piece in report.pieces:
+            by_file.setdefault(piece.file, []).append(piece)
+    runs = []
+    for path, pieces in by_file.items():
+        if any(piece.failure is not None for piece in pieces):
+            continue
+        file, start, in_doubt = files[path], 0, False
+        for piece in sorted(pieces, key=lambda piece: piece.start):
+            if piece.in_doubt:
+                in_doubt = True
+                continue
+            if in_doubt:
+                runs.append(Piece(path, start, piece.start, file.size, file.is_csv, None, is_settled=True))
+            start, in_doubt = piece.end, False
+        if in_doubt:
+            runs.append(Piece(path, start, file.size, file.size, file.is_csv, None, is_settled=True))
+    return runs
+
+
+def _run(job: Job, pieces: Sequence[Piece], engine: SparkEngine) -> list[TaskReport]:
+    tasks = _packed(pieces)
+    if not tasks:
+        return []
+    numbers = engine.session.range(0, len(tasks), 1, numPartitions=len(tasks))
+    rows = numbers.mapInArrow(task_function(job, tasks), "report string").collect()
+    return [TaskReport.from_json(row["report"]) for row in rows]
+
+
+def _packed(pieces: Sequence[Piece]) -> tuple[tuple[Piece, ...], ...]:
+    """Pieces in order, as many to a task as make up one large piece."""
+    tasks: list[list[Piece]] = []
+    load = PIECE_BYTES
+    for piece in pieces:
+        cost = (piece.end - piece.start) * (_COMPRESSION_RATIO if piece.compression else 1) + _OPEN_COST_BYTES
+        if load + cost > PIECE_BYTES:
+            tasks.append([])
+            load = 0
+        tasks[-1].append(piece)
+        load += cost
+    return tuple(map(tuple, tasks))
+
+
+def _reading(
+    files: Sequence[LandingFile], reports: Sequence[TaskReport], failures: dict[str, str]
+) -> Reading:
+    by_path = {file.path: FileReport(file, failures.get(file.path)) for file in files}
+    for report in reports:
+        for piece in report.pieces:
+            total = by_path[piece.file]
+            total.records += piece.records
+            total.landed += piece.landed
+            total.quarantined += piece.quarantined
+            total.repaired.update(piece.repaired)
+            total.drift.update(piece.drift)
+            total.reasons.update(piece.reasons)
+    return Reading(
+        tuple(report.landed_file for report in reports if report.landed_file),
+        tuple(report.quarantined_file for report in reports if report.quarantined_file),
+        tuple(by_path.values()),
+    )
