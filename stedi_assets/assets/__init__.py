@@ -1,0 +1,1 @@
+"""The tables as Dagster assets; thin: names, dependencies, descriptions."""

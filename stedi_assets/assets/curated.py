@@ -1,0 +1,52 @@
+"""The curated tables: customers with readings, and readings ready for machine learning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stedi_assets.assets import checks
+from stedi_assets.assets.lake_table import lake_table
+from stedi_assets.pseudonym import pseudonym_key
+from stedi_assets.transforms import tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from stedi_assets.settings import Settings
+
+
+@lake_table(group="curated", rows_of="customer_trusted", checks={"consent": checks.consent_of_customers})
+def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFrame) -> DataFrame:
+    """Customers who consent to research and have accelerometer readings."""
+    return tables.customers_with_readings(customer_trusted, accelerometer_trusted)
+
+
+@lake_table(
+    group="curated",
+    checks={"consent": checks.consent_of_pairs, "same_person": checks.same_person},
+    lineage={
+        "customer_key": (("accelerometer_trusted", "user"), ("customer_curated", "email")),
+        "sensorReadingTime": (
+            ("step_trainer_trusted", "sensorReadingTime"),
+            ("accelerometer_trusted", "timestamp"),
+        ),
+        "distanceFromObject": (("step_trainer_trusted", "distanceFromObject"),),
+        "x": (("accelerometer_trusted", "x"),),
+        "y": (("accelerometer_trusted", "y"),),
+        "z": (("accelerometer_trusted", "z"),),
+    },
+)
+def machine_learning_curated(
+    step_trainer_trusted: DataFrame,
+    accelerometer_trusted: DataFrame,
+    customer_curated: DataFrame,
+    settings: Settings,
+) -> DataFrame:
+    """One row per step reading and accelerometer reading of the same person at the same millisecond."""
+    return tables.matched_readings(
+        step_trainer_trusted,
+        accelerometer_trusted,
+        customer_curated,
+        pseudonym_key(settings),
+        on_timestamp_only=settings.ml_match == "timestamp",
+    )

@@ -1,0 +1,52 @@
+"""The trusted tables: what people who consent to research left in the landing tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stedi_assets.assets import checks
+from stedi_assets.assets.lake_table import lake_table
+from stedi_assets.transforms import tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from stedi_assets.settings import Settings
+
+
+@lake_table(group="trusted", rows_of="customer_landing", checks={"consent": checks.consent_of_customers})
+def customer_trusted(customer_landing: DataFrame) -> DataFrame:
+    """Newest snapshot of each person and device, of people who consent to research now."""
+    return tables.trusted_customers(customer_landing)
+
+
+@lake_table(group="trusted", rows_of="accelerometer_landing", checks={"consent": checks.consent_of_readings})
+def accelerometer_trusted(
+    accelerometer_landing: DataFrame, customer_trusted: DataFrame, settings: Settings
+) -> DataFrame:
+    """Distinct readings of people who consent to research."""
+    return tables.readings_of(
+        accelerometer_landing, customer_trusted, consent_from_date=settings.consent_from_date
+    )
+
+
+@lake_table(
+    group="trusted",
+    rows_of="step_trainer_landing",
+    checks={"consent": checks.consent_of_steps},
+    figures=checks.withheld_steps,
+)
+def step_trainer_trusted(
+    step_trainer_landing: DataFrame,
+    customer_curated: DataFrame,
+    customer_landing: DataFrame,
+    customer_trusted: DataFrame,
+    settings: Settings,
+) -> DataFrame:
+    """Distinct readings of devices whose owners all consent to research and have accelerometer readings."""
+    return tables.steps_of(
+        step_trainer_landing,
+        customer_curated,
+        tables.shared_with_untrusted(customer_landing, customer_trusted),
+        consent_from_date=settings.consent_from_date,
+    )
