@@ -1,0 +1,72 @@
+"""Fixtures for every test: the engines, and the folder of shared data.
+
+A test that cannot run here is skipped and says why. Where ``STEDI_TEST_NO_SKIPS=1`` is set, as in CI, a
+skip is a failure.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stedi_assets_tests import engines as both
+
+
+@pytest.fixture(scope="session")
+def sail_engine() -> Iterator[both.RunningEngine]:
+    """Sail, started when first used."""
+    with both.sail() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def spark_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[both.RunningEngine]:
+    """Apache Spark, started when first used; its log is in the folder of the session's temporary files."""
+    with both.spark(tmp_path_factory.mktemp("spark") / "server.log") as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session", params=["sail", "spark"])
+def engine(request: pytest.FixtureRequest) -> both.RunningEngine:
+    """Each engine in turn."""
+    return request.getfixturevalue(f"{request.param}_engine")
+
+
+@pytest.fixture(scope="session")
+def engines(
+    sail_engine: both.RunningEngine, spark_engine: both.RunningEngine
+) -> tuple[both.RunningEngine, both.RunningEngine]:
+    """Sail and Apache Spark, to be compared."""
+    return sail_engine, spark_engine
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared data: ``STEDI_TEST_SHARED``, or ``shared`` beside the repository."""
+    folder = Path(os.environ.get("STEDI_TEST_SHARED", Path(__file__).parents[2] / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder}: set STEDI_TEST_SHARED")
+    return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    report: pytest.TestReport = yield
+    if not hasattr(report, "wasxfail"):
+        _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector):
+    report: pytest.CollectReport = yield
+    _refuse_skip(report)
+    return report
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and os.environ.get("STEDI_TEST_NO_SKIPS") == "1":
+        report.outcome = "failed"
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.longrepr = f"{reason}\n(a failure, since STEDI_TEST_NO_SKIPS=1)"

@@ -1,0 +1,94 @@
+"""Lakes for end-to-end tests, and the graph run on them in this process."""
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.definitions import build_definitions
+from stedi_assets.engine import SparkEngine
+from stedi_assets.lake.lake import Lake
+from stedi_assets.settings import Settings
+
+KEY = "0123456789abcdef"
+EIGHT = (
+    "customer_landing",
+    "accelerometer_landing",
+    "step_trainer_landing",
+    "customer_trusted",
+    "accelerometer_trusted",
+    "customer_curated",
+    "step_trainer_trusted",
+    "machine_learning_curated",
+)
+
+
+@dataclass
+class Graph:
+    """The asset graph on a lake; each ``run`` is a run of the ``refresh`` job, or of the assets named."""
+
+    lake_uri: str
+    engine: SparkEngine
+    policies: dict[str, Any] = field(default_factory=dict)
+    instance: dg.DagsterInstance = field(default_factory=dg.DagsterInstance.ephemeral)
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(lake_uri=self.lake_uri, pseudonym_key=KEY, **self.policies)
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.settings)
+
+    def run(self, *assets: str, full_refresh: bool = False, ok: bool = True) -> dg.ExecuteInProcessResult:
+        definitions = build_definitions(self.settings, self.engine)
+        sources = ("customer", "accelerometer", "step_trainer")
+        config = {
+            "ops": {
+                f"{source}_ingest": {"config": {"full_refresh": full_refresh}}
+                for source in sources
+                if not assets or f"{source}_landing" in assets
+            }
+        }
+        result = definitions.resolve_job_def("refresh").execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(name) for name in assets] or None,
+            run_config=config,
+            raise_on_error=False,
+        )
+        if ok and not result.success:
+            failures = [event.event_specific_data for event in result.all_events if event.is_failure]
+            raise AssertionError(failures)
+        return result
+
+    def rows(self) -> dict[str, int]:
+        """Rows of each of the eight tables."""
+        return {name: self.lake.snapshot(CONTRACTS[name]).rows for name in EIGHT}
+
+    def snapshots(self) -> dict[str, int | None]:
+        return {name: self.lake.snapshot(contract).snapshot_id for name, contract in CONTRACTS.items()}
+
+    def table(self, name: str) -> list[dict[str, Any]]:
+        """The rows of a table as PyIceberg, which knows nothing of ours, reads them."""
+        return self.lake.table(CONTRACTS[name]).scan().to_arrow().to_pylist()
+
+
+def checks_of(result: dg.ExecuteInProcessResult, table: str) -> dict[str, dg.AssetCheckEvaluation]:
+    """The outcome of each check of a table in a run."""
+    return {
+        check.check_name: check
+        for check in result.get_asset_check_evaluations()
+        if check.asset_key.to_user_string() == table
+    }
+
+
+def copy_landing(source: Path, lake: Path) -> Path:
+    """A lake with the landing files of another, and nothing else."""
+    for folder in source.glob("*/landing"):
+        shutil.copytree(folder, lake / folder.relative_to(source))
+    for folder in lake.rglob("*"):
+        folder.chmod(0o755 if folder.is_dir() else 0o644)
+    return lake

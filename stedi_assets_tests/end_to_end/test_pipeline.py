@@ -1,0 +1,155 @@
+"""The whole graph, from landing files to published tables, as its users see it."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+import yaml
+
+from stedi_assets.assets.checks import EXPECTATIONS_FILE
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets_tests.end_to_end.lakes import EIGHT, Graph, checks_of, copy_landing
+
+REPOSITORY = Path(__file__).parents[2]
+# Measured on the reference data set by three independent implementations.
+REFERENCE = {
+    "default": ({}, (956, 81273, 28680, 482, 40981, 482, 14460, 40981)),
+    "consent dates": ({"consent_from_date": True}, (956, 81273, 28680, 482, 32025, 464, 11297, 32025)),
+    "time only": ({"ml_match": "timestamp"}, (956, 81273, 28680, 482, 40981, 482, 14460, 43681)),
+}
+
+
+@pytest.fixture(scope="module")
+def reference(shared, engine, tmp_path_factory) -> Path:
+    """A lake with the reference data's landing files, landed by the first run on it; one for each engine."""
+    return copy_landing(shared / "reference", tmp_path_factory.mktemp("reference"))
+
+
+@pytest.mark.parametrize("column", REFERENCE)
+def test_reference_counts(reference, engine, column):
+    policies, expected = REFERENCE[column]
+    graph = Graph(str(reference), engine, policies)
+    graph.run()
+    assert graph.rows() == dict(zip(EIGHT, expected, strict=True))
+
+
+def sample_lake(folder: Path) -> Path:
+    copy_landing(REPOSITORY / "data", folder)
+    (folder / EXPECTATIONS_FILE).write_bytes((REPOSITORY / "data" / EXPECTATIONS_FILE).read_bytes())
+    return folder
+
+
+def stated_counts(column: str) -> dict[str, int]:
+    return yaml.safe_load((REPOSITORY / "data" / EXPECTATIONS_FILE).read_text())["row_counts"][column]
+
+
+def comparable(graph: Graph) -> dict[str, list[str]]:
+    """Every table's rows but for when they were ingested."""
+    rows = {name: graph.table(name) for name in CONTRACTS if name != "landing_files"}
+    for table in rows.values():
+        for row in table:
+            row.pop("ingested_at", None)
+    return {name: sorted(repr(sorted(row.items())) for row in table) for name, table in rows.items()}
+
+
+def test_both_engines_publish_the_same_rows_as_stated(engines, tmp_path):
+    graphs = [
+        Graph(str(sample_lake(tmp_path / str(number))), engine) for number, engine in enumerate(engines)
+    ]
+    for graph in graphs:
+        graph.run()
+        expected = stated_counts("default")
+        assert {name: graph.lake.snapshot(CONTRACTS[name]).rows for name in expected} == expected
+    assert comparable(graphs[0]) == comparable(graphs[1])
+
+
+@pytest.fixture(scope="module")
+def sample_of_policies(tmp_path_factory) -> Path:
+    return sample_lake(tmp_path_factory.mktemp("policies"))
+
+
+@pytest.mark.parametrize(
+    ("column", "policies"),
+    [
+        ("consent_from_date", {"consent_from_date": True}),
+        ("match_timestamp", {"ml_match": "timestamp"}),
+        ("consent_from_date_match_timestamp", {"consent_from_date": True, "ml_match": "timestamp"}),
+    ],
+)
+def test_sample_counts_under_policies(sample_of_policies, sail_engine, column, policies):
+    graph = Graph(str(sample_of_policies), sail_engine, policies)
+    graph.run()
+    expected = stated_counts(column)
+    assert {name: graph.lake.snapshot(CONTRACTS[name]).rows for name in expected} == expected
+
+
+@pytest.fixture(scope="module")
+def sample(sail_engine, tmp_path_factory) -> Graph:
+    """The repository's own sample data, run once, and never under another policy."""
+    graph = Graph(str(sample_lake(tmp_path_factory.mktemp("sample"))), sail_engine)
+    graph.run()
+    return graph
+
+
+def test_running_again_changes_no_row(sample):
+    before = {name: sorted(map(repr, sample.table(name))) for name in EIGHT}
+    sample.run()
+    assert {name: sorted(map(repr, sample.table(name))) for name in EIGHT} == before
+
+
+def test_foreign_readers_agree(sample):
+    for name in EIGHT:
+        table = sample.lake.table(CONTRACTS[name])
+        files = [task.file.file_path for task in table.scan().plan_files()]
+        by_duckdb = duckdb.sql(f"SELECT count(*) FROM read_parquet({files})").fetchall()[0][0]
+        assert by_duckdb == table.scan().to_arrow().num_rows == sample.rows()[name]
+
+
+def test_an_asset_alone_uses_the_stored_tables(sample):
+    before = sample.snapshots()
+    result = sample.run("step_trainer_trusted")
+    changed = {name for name, snapshot in sample.snapshots().items() if snapshot != before[name]}
+    assert changed == {"step_trainer_trusted"}
+    assert [event.asset_key.to_user_string() for event in result.get_asset_materialization_events()] == [
+        "step_trainer_trusted"
+    ]
+
+
+def test_an_asset_without_its_tables_says_which_to_materialize(sail_engine, tmp_path):
+    result = Graph(str(tmp_path), sail_engine).run("customer_trusted", ok=False)
+    failure = next(event for event in result.all_events if event.is_step_failure)
+    assert "customer_landing" in str(failure.step_failure_data.error)
+    assert "materialize it first" in str(failure.step_failure_data.error)
+
+
+def test_every_check_reports_its_figures(sample):
+    result = sample.run()
+    found = {name: set(checks_of(result, name)) for name in EIGHT}
+    always = {"contract", "row_count"}
+    assert found == {name: always if "landing" in name else always | {"consent"} for name in EIGHT} | {
+        "machine_learning_curated": always | {"consent", "same_person"}
+    }
+    failed = [check for name in EIGHT for check in checks_of(result, name).values() if not check.passed]
+    assert failed == []
+
+
+def test_wrong_row_counts_are_not_published(sample, sail_engine, tmp_path):
+    lake = copy_landing(Path(sample.lake_uri), tmp_path)
+    graph = Graph(str(lake), sail_engine)
+    graph.run()
+    published = graph.snapshots()
+    (lake / EXPECTATIONS_FILE).write_text("row_counts: {default: {accelerometer_trusted: 40980}}")
+    result = graph.run(ok=False)
+    check = checks_of(result, "accelerometer_trusted")["row_count"]
+    assert not check.passed
+    assert check.metadata["rows_expected"].value == 40980
+    assert check.metadata["rows"].value == 40981
+    materialized = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
+    assert "accelerometer_trusted" not in materialized
+    assert not {"customer_curated", "step_trainer_trusted", "machine_learning_curated"} & materialized
+    after = graph.snapshots()
+    assert after["accelerometer_trusted"] == published["accelerometer_trusted"]
+    assert after["machine_learning_curated"] == published["machine_learning_curated"]
+    (lake / EXPECTATIONS_FILE).unlink()
+    graph.run()
+    assert graph.snapshots()["accelerometer_trusted"] != published["accelerometer_trusted"]

@@ -1,0 +1,111 @@
+"""Both engines at once, in one process, for tests that compute; started once and stopped at the end.
+
+The product's own resource serves one engine a process, since PySpark's builder hands out one session. How the
+product starts and stops an engine belongs in tests of that resource.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyspark
+import pytest
+from pysail.spark import SparkConnectServer
+from pyspark.sql.connect.session import SparkSession
+
+from stedi_assets.engine import SparkEngine
+
+_SESSIONS: dict[str, SparkSession] = {}
+
+
+class RunningEngine(SparkEngine):
+    """An engine that is up already and outlives the runs that use it."""
+
+    @property
+    def session(self) -> SparkSession:
+        # Tells pyspark.sql.functions to make expressions for Connect. Sessions that others stop take it away.
+        os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
+        return _SESSIONS[self.spark]
+
+
+@contextmanager
+def sail() -> Iterator[RunningEngine]:
+    os.environ.setdefault("RUST_LOG", "error")
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    host, port = server.listening_address
+    try:
+        with _connected("sail", f"sc://{host}:{port}") as engine:
+            yield engine
+    finally:
+        server.stop()
+
+
+@contextmanager
+def spark(log: Path) -> Iterator[RunningEngine]:
+    """Apache Spark in a process of its own; skips where there is no Java."""
+    java = Path(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else "java"
+    if shutil.which(java) is None:
+        pytest.skip("no Java: Apache Spark cannot be started")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    configuration = {
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": port,
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": 1,
+        # Tests compute on few rows: planning and compiling are most of the work.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.ui.enabled": "false",
+    }
+    submit = Path(pyspark.__path__[0], "bin", "spark-submit")
+    command = [str(submit), "--master", "local[2]"]
+    command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
+    for name, value in configuration.items():
+        command += ["--conf", f"{name}={value}"]
+    environment = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+    # Set by a Connect client in this process; a server that finds them takes itself for a client.
+    for name in ("SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE"):
+        environment.pop(name, None)
+    with log.open("wb") as output:
+        server = subprocess.Popen([*command, "spark-internal"], env=environment, stdout=output, stderr=output)
+    try:
+        _await_listener(server, port, log)
+        with _connected("local[2]", f"sc://127.0.0.1:{port}") as engine:
+            yield engine
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _await_listener(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            if server.poll() is not None:
+                pytest.fail(f"Apache Spark did not start:\n{log.read_text()[-2000:]}")
+            time.sleep(0.1)
+        else:
+            return
+
+
+@contextmanager
+def _connected(name: str, url: str) -> Iterator[RunningEngine]:
+    # Not by the builder, which would hand this session to product code that asks it for one.
+    _SESSIONS[name] = session = SparkSession(url)
+    try:
+        yield RunningEngine(spark=name)
+    finally:
+        del _SESSIONS[name]
+        session.stop()
