@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 
 def _who(email: str) -> Column:
-    return F.lower(F.trim(F.col(email))).alias("who")
+    return F.lower(F.trim(F.col(email), F.lit(" \t\n\r\f\v"))).alias("who")
 
 
 def _answers(customer_landing: DataFrame, *subject: str) -> DataFrame:
-    """The subject's answer now: ``agreed`` bigint, the least consent date among its latest snapshots, or 0."""
+    """The subject's answer now: ``agreed`` bigint, the consent date of its latest snapshots.
+
+    Null if one of them has none; the latest date where they differ.
+    """
     asked = customer_landing.select(
         _who("email"),
         "serialNumber",
@@ -32,7 +35,7 @@ def _answers(customer_landing: DataFrame, *subject: str) -> DataFrame:
     return (
         asked.join(latest, [*subject, "lastUpdateDate"])
         .groupBy(*subject)
-        .agg(F.min("agreed").alias("agreed"))
+        .agg(F.when(F.min("agreed") > 0, F.max("agreed")).alias("agreed"))
     )
 
 

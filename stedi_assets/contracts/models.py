@@ -16,7 +16,9 @@ from stedi_assets.contracts.contract import Contract, block, column, contract_of
 # 2000-01-01 and 2100-01-01, UTC. Seconds or microseconds in place of milliseconds fall outside.
 _EARLIEST_MS = 946_684_800_000
 _LATEST_MS = 4_102_444_800_000
-_E_MAIL = r"^\s*[^@\s]+@[^@\s]+\s*$"
+# In classes that mean the same to Java and Rust, by which the engines match, and to Python, by which pandera checks
+# the pattern; \s and \d do not.
+_E_MAIL = r"^[ \t\n\r\f\x0B]*[^@ \t\n\r\f\x0B]+@[^@ \t\n\r\f\x0B]+[ \t\n\r\f\x0B]*$"
 _UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _MS_REASON = "Times are epoch milliseconds; a value outside 2000 to 2100 is in another unit or not a time."
 
@@ -68,7 +70,7 @@ class _Customer(DataFrameModel):
             "str_matches",
             "birthday_is_date",
             "Every one so far is a date, if of an odd year.",
-            pattern=r"^\d{3,4}-\d{2}-\d{2}$",
+            pattern=r"^[0-9]{3,4}-[0-9]{2}-[0-9]{2}$",
         ),
         description="Date of birth as typed; years such as 993 occur.",
         privacy="direct identifier",

@@ -15,10 +15,17 @@ if TYPE_CHECKING:
 
     from stedi_assets.records.source import Rule
 
+
+def _matches(column: Column, pattern: str) -> Column:
+    # To Java alone, $ also matches before a newline at the end.
+    end = pattern.removesuffix("$") + r"\z" if pattern.endswith("$") else pattern
+    return column.rlike(f"^(?:{end})")
+
+
 # Checks that have no spelling common to both kinds of expression.
 _SPARK_CHECKS: dict[str, Callable[..., Column]] = {
     "isin": lambda column, allowed: column.isin(list(allowed)),
-    "str_matches": lambda column, pattern: column.rlike(f"^(?:{pattern})"),
+    "str_matches": _matches,
 }
 
 SUPPORTED_CHECKS = frozenset(COMPARISONS) | frozenset(_SPARK_CHECKS)

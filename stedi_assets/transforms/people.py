@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 def person(email: str) -> Column:
-    """The person that an e-mail names: trimmed of spaces, in lower case.
+    """The person that an e-mail names: trimmed of white space, in lower case.
 
     Args:
         email: Name of the column with the e-mail.
     """
-    return F.lower(F.trim(F.col(email)))
+    # By itself trim takes spaces alone; a withdrawal must count under an address with a line end, too.
+    return F.lower(F.trim(F.col(email), F.lit(" \t\n\r\f\v")))
 
 
 def with_customer_key(people: DataFrame, key: bytes) -> DataFrame:

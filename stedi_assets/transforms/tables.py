@@ -28,7 +28,9 @@ CUSTOMER = (
     "shareWithPublicAsOfDate",
     "shareWithFriendsAsOfDate",
 )
-_OTHER_CUSTOMER_FIELDS = tuple(name for name in CUSTOMER if name not in {"serialNumber", "lastUpdateDate"})
+_OTHER_CUSTOMER_FIELDS = tuple(
+    name for name in CUSTOMER if name not in {"serialNumber", "lastUpdateDate", "shareWithResearchAsOfDate"}
+)
 ACCELEROMETER = ("user", "timestamp", "x", "y", "z")
 STEP_TRAINER = ("sensorReadingTime", "serialNumber", "distanceFromObject")
 
@@ -42,7 +44,8 @@ def trusted_customers(customer_landing: DataFrame) -> DataFrame:
     """Newest snapshot of each person and device, of people who consent to research now.
 
     A person consents now if the newest snapshot over all devices says so; the newest snapshot of the device
-    must say so too. On a tie of ``lastUpdateDate`` the snapshot without consent wins.
+    must say so too. On a tie of ``lastUpdateDate`` the snapshot without consent wins, and of
+    two with consent the later consent.
     """
     snapshots = customer_landing.select(*CUSTOMER).select(
         "*", person("email").alias("person"), F.when(consented(), 0).otherwise(1).alias("refuses")
@@ -55,6 +58,8 @@ def trusted_customers(customer_landing: DataFrame) -> DataFrame:
     newest_first = Window.partitionBy("person", "serialNumber").orderBy(
         F.col("lastUpdateDate").desc(),
         F.col("refuses").desc(),
+        # Of two consents, the later: it lets less through where readings count from consent on.
+        F.col("shareWithResearchAsOfDate").desc_nulls_last(),
         # Any fixed order will do among snapshots that differ in neither; nulls are placed, since engines differ.
         *(F.col(name).asc_nulls_last() for name in _OTHER_CUSTOMER_FIELDS),
     )
