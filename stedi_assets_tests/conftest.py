@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from stedi_assets_tests import engines as both
+from stedi_assets_tests.worlds import World, draw_worlds, landing_rows
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +49,18 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder}: set STEDI_TEST_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session")
+def worlds() -> list[World]:
+    """Thousands of random small worlds."""
+    return draw_worlds()
+
+
+@pytest.fixture(scope="session")
+def landing(worlds: list[World]) -> dict[str, list]:
+    """What the three landing tables hold of all worlds together."""
+    return landing_rows(worlds)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -80,7 +80,7 @@ def spark(log: Path) -> Iterator[RunningEngine]:
     with log.open("wb") as output:
         server = subprocess.Popen([*command, "spark-internal"], env=environment, stdout=output, stderr=output)
     try:
-        _await_listener(server, port, log)
+        await_listener(server, port, log)
         with _connected("local[2]", f"sc://127.0.0.1:{port}") as engine:
             yield engine
     finally:
@@ -88,7 +88,7 @@ def spark(log: Path) -> Iterator[RunningEngine]:
         server.wait()
 
 
-def _await_listener(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def await_listener(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
     while True:
         try:
             socket.create_connection(("127.0.0.1", port)).close()

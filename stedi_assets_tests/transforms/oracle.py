@@ -1,0 +1,121 @@
+"""The five tables once more, in plain Python, written from their definitions and not from the transforms.
+
+Each function takes rows as tuples in the order of the tables' columns and gives those of one table. Its inputs
+are the tables that the definition speaks of, as the product computed them, so that a difference is found
+where it arises.
+"""
+
+import hashlib
+import hmac
+from collections import defaultdict, namedtuple
+
+
+class Customer(
+    namedtuple(
+        "_Customer",
+        "customerName email phone birthDay serialNumber registrationDate lastUpdateDate "
+        "shareWithResearchAsOfDate shareWithPublicAsOfDate shareWithFriendsAsOfDate",
+    )
+):
+    @property
+    def person(self):
+        return normalised(self.email)
+
+    @property
+    def consents(self):
+        return (self.shareWithResearchAsOfDate or 0) > 0
+
+
+class Reading(namedtuple("_Reading", "user timestamp x y z")):
+    @property
+    def person(self):
+        return normalised(self.user)
+
+
+Step = namedtuple("Step", "sensorReadingTime serialNumber distanceFromObject")
+
+
+def normalised(email):
+    return email.strip(" \t\n\r\f\v").lower()
+
+
+def newest(snapshots):
+    latest = max(snapshot.lastUpdateDate for snapshot in snapshots)
+    return [snapshot for snapshot in snapshots if snapshot.lastUpdateDate == latest]
+
+
+def customer_trusted(customer_landing):
+    """For each person and device that is trusted, the snapshots of which one stands for them."""
+    by_person, by_device = defaultdict(list), defaultdict(list)
+    for snapshot in customer_landing:
+        by_person[snapshot.person].append(snapshot)
+        by_device[snapshot.person, snapshot.serialNumber].append(snapshot)
+    return {
+        (person, serial): newest(snapshots)
+        for (person, serial), snapshots in by_device.items()
+        if all(snapshot.consents for snapshot in newest(snapshots))
+        and all(snapshot.consents for snapshot in newest(by_person[person]))
+    }
+
+
+def consent_dates(customers):
+    dates = defaultdict(int)
+    for customer in customers:
+        dates[customer.person] = max(dates[customer.person], customer.shareWithResearchAsOfDate)
+    return dates
+
+
+def accelerometer_trusted(accelerometer_landing, trusted, *, consent_from_date):
+    since = consent_dates(trusted)
+    return {
+        reading
+        for reading in accelerometer_landing
+        if reading.person in since and (not consent_from_date or reading.timestamp >= since[reading.person])
+    }
+
+
+def customer_curated(trusted, readings):
+    people = {reading.person for reading in readings}
+    return [customer for customer in trusted if customer.person in people]
+
+
+def step_trainer_trusted(step_trainer_landing, customer_landing, trusted, curated, *, consent_from_date):
+    since = consent_dates(trusted)
+    trusted_owners = {(customer.person, customer.serialNumber) for customer in trusted}
+    outsiders = {
+        snapshot.serialNumber
+        for snapshot in customer_landing
+        if (snapshot.person, snapshot.serialNumber) not in trusted_owners
+    }
+    owners = defaultdict(set)
+    for customer in curated:
+        owners[customer.serialNumber].add(customer.person)
+    return {
+        step
+        for step in step_trainer_landing
+        if step.serialNumber not in outsiders
+        and any(
+            not consent_from_date or since[person] <= step.sensorReadingTime
+            for person in owners[step.serialNumber]
+        )
+    }
+
+
+def machine_learning_curated(steps, readings, curated, key, *, on_timestamp_only):
+    owned = {(customer.person, customer.serialNumber) for customer in curated}
+    simultaneous = defaultdict(list)
+    for reading in readings:
+        simultaneous[reading.timestamp].append(reading)
+    return [
+        (
+            hmac.new(key, reading.person.encode(), hashlib.sha256).hexdigest(),
+            step.sensorReadingTime,
+            step.distanceFromObject,
+            reading.x,
+            reading.y,
+            reading.z,
+        )
+        for step in steps
+        for reading in simultaneous[step.sensorReadingTime]
+        if on_timestamp_only or (reading.person, step.serialNumber) in owned
+    ]

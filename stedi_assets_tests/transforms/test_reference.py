@@ -1,0 +1,118 @@
+"""The reference data: exactly the published counts, and the same rows on both engines."""
+
+from functools import cached_property
+
+import pytest
+from pyspark.sql.types import StructType
+
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.contracts.sources import PROVENANCE
+from stedi_assets.transforms import tables
+from stedi_assets_tests.frames import KEY
+
+# (consent_from_date, on_timestamp_only): rows by table
+EXPECTED = {
+    (False, False): {
+        "customer_landing": 956,
+        "accelerometer_landing": 81_273,
+        "step_trainer_landing": 28_680,
+        "customer_trusted": 482,
+        "accelerometer_trusted": 40_981,
+        "customer_curated": 482,
+        "step_trainer_trusted": 14_460,
+        "machine_learning_curated": 40_981,
+    },
+    (True, False): {
+        "customer_trusted": 482,
+        "accelerometer_trusted": 32_025,
+        "customer_curated": 464,
+        "step_trainer_trusted": 11_297,
+        "machine_learning_curated": 32_025,
+    },
+    (False, True): {
+        "customer_trusted": 482,
+        "accelerometer_trusted": 40_981,
+        "customer_curated": 482,
+        "step_trainer_trusted": 14_460,
+        "machine_learning_curated": 43_681,
+    },
+}
+
+
+class Reference:
+    """The tables of the reference data on one engine, as Arrow tables by policy and name."""
+
+    def __init__(self, engine, folder):
+        self.engine, self.folder = engine, folder
+
+    def landing(self, source):
+        schema = CONTRACTS[f"{source}_landing"].spark_schema
+        fields = [field for field in schema if field.name not in PROVENANCE]
+        return self.engine.session.read.schema(StructType(fields)).json(
+            f"file://{self.folder}/{source}/landing"
+        )
+
+    @cached_property
+    def tables(self):
+        landing = {
+            source: self._stored(self.landing(source))
+            for source in ("customer", "accelerometer", "step_trainer")
+        }
+        found = {}
+        for policy in EXPECTED:
+            consent_from_date, on_timestamp_only = policy
+            trusted = self._stored(tables.trusted_customers(landing["customer"]))
+            readings = self._stored(
+                tables.readings_of(landing["accelerometer"], trusted, consent_from_date=consent_from_date)
+            )
+            curated = self._stored(tables.customers_with_readings(trusted, readings))
+            withheld = tables.shared_with_untrusted(landing["customer"], trusted)
+            steps = self._stored(
+                tables.steps_of(
+                    landing["step_trainer"], curated, withheld, consent_from_date=consent_from_date
+                )
+            )
+            pairs = tables.matched_readings(
+                steps, readings, curated, KEY, on_timestamp_only=on_timestamp_only
+            )
+            found[policy] = {
+                **{f"{source}_landing": data.toArrow() for source, data in landing.items()},
+                "customer_trusted": trusted.toArrow(),
+                "accelerometer_trusted": readings.toArrow(),
+                "customer_curated": curated.toArrow(),
+                "step_trainer_trusted": steps.toArrow(),
+                "machine_learning_curated": pairs.toArrow(),
+            }
+        return found
+
+    def _stored(self, data):
+        """As in the lake, a table is computed from its inputs' rows and not from their queries."""
+        return self.engine.session.createDataFrame(data.toArrow())
+
+
+@pytest.fixture(scope="module")
+def on_sail(sail_engine, shared):
+    return Reference(sail_engine, shared / "reference")
+
+
+@pytest.fixture(scope="module")
+def on_spark(spark_engine, shared):
+    return Reference(spark_engine, shared / "reference")
+
+
+@pytest.mark.parametrize("policy", EXPECTED)
+@pytest.mark.parametrize("engine_name", ["sail", "spark"])
+def test_counts_are_as_published(request, engine_name, policy):
+    reference = request.getfixturevalue(f"on_{engine_name}")
+    counts = {name: table.num_rows for name, table in reference.tables[policy].items()}
+
+    assert counts == EXPECTED[False, False] | EXPECTED[policy]
+
+
+def test_both_engines_have_the_same_rows(on_sail, on_spark):
+    for policy, tables_on_sail in on_sail.tables.items():
+        for name, sail in tables_on_sail.items():
+            spark = on_spark.tables[policy][name]
+            order = [(column, "ascending") for column in sail.column_names]
+            assert sail.schema.names == spark.schema.names
+            assert sail.sort_by(order).equals(spark.cast(sail.schema).sort_by(order)), (policy, name)
