@@ -1,4 +1,4 @@
-"""What Dagster loads: assets, checks, jobs, sensors and resources, put together."""
+"""What Dagster loads: assets, checks, jobs, schedules, sensors and resources, put together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dagster as dg
 
 from stedi_assets.assets import curated, landing, trusted
 from stedi_assets.engine import SparkEngine
-from stedi_assets.jobs import refresh
+from stedi_assets.jobs import daily_retention, refresh, retention
 from stedi_assets.lake.io_manager import lake_io_manager
 from stedi_assets.lake.lake import Lake
 from stedi_assets.sensors import landing_files_sensor
@@ -17,7 +17,8 @@ def build_definitions(settings: Settings, engine: SparkEngine) -> dg.Definitions
     """Put the definitions together for a lake, an engine and policies."""
     return dg.Definitions(
         assets=[*landing.ingests, *dg.load_assets_from_modules([trusted, curated])],
-        jobs=[refresh],
+        jobs=[refresh, retention],
+        schedules=[daily_retention],
         sensors=[landing_files_sensor],
         resources={
             "settings": settings,
@@ -31,4 +32,4 @@ def build_definitions(settings: Settings, engine: SparkEngine) -> dg.Definitions
 
 
 _settings = get_settings()
-defs = build_definitions(_settings, SparkEngine(spark=_settings.spark))
+defs = build_definitions(_settings, SparkEngine(spark=_settings.spark, on_s3=_settings.on_s3))

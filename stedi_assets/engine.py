@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import sys
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from urllib.parse import urlsplit
 
 import dagster as dg
 from pydantic import PrivateAttr
+
+from stedi_assets.s3a import s3a_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +43,11 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
 
     Attributes:
         spark: The value of ``STEDI_SPARK``.
+        on_s3: Whether the lake is a bucket.
     """
 
     spark: str
+    on_s3: bool = False
     _sail: SparkConnectServer | None = PrivateAttr(default=None)
     _pyspark: LazyPySparkResource | None = PrivateAttr(default=None)
 
@@ -71,7 +76,10 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
             from dagster_pyspark import LazyPySparkResource
 
             self._pyspark = LazyPySparkResource(spark_config=self._spark_config())
-        session: SparkSession = self._pyspark.spark_session
+        with warnings.catch_warnings():
+            # PySpark sets each option again on the session that was started with it, and complains that it cannot.
+            warnings.filterwarnings("ignore", message="Failed to set spark")
+            session: SparkSession = self._pyspark.spark_session
         return session
 
     def path(self, uri: str) -> str:
@@ -84,12 +92,11 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
     def _spark_config(self) -> dict[str, str]:
         if self.spark == "sail":
             return {"spark.remote": self._start_sail()}
+        if self.spark.startswith(("sc://", "spark://")):
+            _require_listener(self.spark)
         if self.spark.startswith("sc://"):
-            _require_listener(self.spark)
             return {"spark.remote": self.spark}
-        if self.spark.startswith("spark://"):
-            _require_listener(self.spark)
-        return apache_spark_config(self.spark)
+        return apache_spark_config(self.spark) | (s3a_config() if self.on_s3 else {})
 
     def _start_sail(self) -> str:
         from pysail.spark import SparkConnectServer
