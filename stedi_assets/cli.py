@@ -91,8 +91,12 @@ def counts(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(help="One SELECT, in DuckDB's SQL.")],
+    query: Annotated[str | None, typer.Argument(help="One SELECT, in DuckDB's SQL.")] = None,
     *,
+    file: Annotated[
+        typer.FileText | None,
+        typer.Option("--file", "-f", help="Run the statements of a file, in Athena's SQL."),
+    ] = None,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
@@ -100,16 +104,23 @@ def sql(
     import duckdb
 
     from stedi_assets.lake.lake import Lake
-    from stedi_assets.query import connect
+    from stedi_assets.query import connect, statements_of
 
+    if (query is None) == (file is None):
+        raise CommandError("give either one query or a file of them with -f")
     lake = Lake(get_settings())
     with connect(lake) as connection:
         try:
-            _print_result(connection.execute(query), as_json=as_json, as_csv=as_csv)
+            if file is None:
+                _print_result(connection.execute(query or ""), as_json=as_json, as_csv=as_csv)
+                return
+            for name, statement in statements_of(file.read()).items():
+                typer.echo(f"{name}:")
+                _print_result(connection.execute(statement), as_json=as_json, as_csv=as_csv)
         except duckdb.CatalogException as error:
             tables = ", ".join(lake.published_tables()) or "none yet; make them with: make materialize"
             raise CommandError(f"{error}\n\nPublished tables: {tables}") from None
-        except duckdb.Error as error:
+        except (duckdb.Error, ValueError) as error:
             raise CommandError(str(error)) from None
 
 

@@ -12,6 +12,8 @@ import duckdb
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import sqlglot
+
     from stedi_assets.lake.lake import Lake, PublishedTable
 
 _DUCKDB_TYPES = {"string": "VARCHAR", "long": "BIGINT", "double": "DOUBLE", "list<string>": "VARCHAR[]"}
@@ -50,3 +52,28 @@ def _select(table: PublishedTable) -> str:
 def _literal(texts: Iterable[str]) -> str:
     quoted = ("'" + text.replace("'", "''") + "'" for text in texts)
     return f"[{', '.join(quoted)}]"
+
+
+def statements_of(text: str) -> dict[str, str]:
+    """The statements of a file in Athena's SQL, as DuckDB takes them, by the name that their first comment gives.
+
+    Raises:
+        ValueError: The text is not Athena's SQL, or uses something that DuckDB has no word for.
+    """
+    import sqlglot
+    from sqlglot.errors import SqlglotError
+
+    try:
+        parsed = [statement for statement in sqlglot.parse(text, read="athena") if statement is not None]
+        return {
+            _name(statement, number): statement.sql("duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)
+            for number, statement in enumerate(parsed, start=1)
+        }
+    except SqlglotError as error:
+        raise ValueError(str(error)) from None
+
+
+def _name(statement: sqlglot.Expr, number: int) -> str:
+    # A comment before WITH hangs on one of the statement's parts.
+    comments = (comment for node in statement.walk() for comment in node.comments or ())
+    return next(comments, f"statement {number}").partition(":")[0].strip()
