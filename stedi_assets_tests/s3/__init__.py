@@ -1,0 +1,1 @@
+"""Tests of a lake on S3, against a server process."""
