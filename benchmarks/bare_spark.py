@@ -1,0 +1,49 @@
+"""The eight tables as a bare Spark script, the named alternative of ``whole_run``: no checks, no catalog, no UI.
+
+Run as ``python -m benchmarks.bare_spark LAKE OUTPUT`` on well-formed landing files.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
+
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.contracts.sources import PROVENANCE
+from stedi_assets.transforms import tables
+
+
+def main(lake: Path, output: Path) -> None:
+    """Compute and write the eight tables on ``local[2]``."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    spark = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.ui.enabled", "false")
+        .getOrCreate()
+    )
+
+    def landed(source: str):
+        schema = CONTRACTS[f"{source}_landing"].spark_schema
+        fields = StructType([field for field in schema if field.name not in PROVENANCE])
+        return keep(f"{source}_landing", spark.read.schema(fields).json(str(lake / source / "landing")))
+
+    def keep(name: str, frame):
+        frame.write.parquet(str(output / name))
+        return spark.read.parquet(str(output / name))
+
+    customers, readings, steps = landed("customer"), landed("accelerometer"), landed("step_trainer")
+    trusted = keep("customer_trusted", tables.trusted_customers(customers))
+    readings = keep("accelerometer_trusted", tables.readings_of(readings, trusted))
+    curated = keep("customer_curated", tables.customers_with_readings(trusted, readings))
+    withheld = tables.shared_with_untrusted(customers, trusted)
+    steps = keep("step_trainer_trusted", tables.steps_of(steps, curated, withheld))
+    pairs = keep("machine_learning_curated", tables.matched_readings(steps, readings, curated, b"k" * 32))
+    print(f"machine_learning_curated: {pairs.count()} rows")
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
