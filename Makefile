@@ -6,13 +6,13 @@ BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: dev materialize test lock clean
+.PHONY: dev materialize test test-cluster docs lock clean
 
 dev: .venv/runtime $(DAGSTER_HOME)/dagster.yaml sample
 	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
 
 materialize: .venv/runtime $(DAGSTER_HOME)/dagster.yaml sample
-	$(BIN)/dagster asset materialize --select '*' --python-module stedi_assets.definitions
+	$(BIN)/dagster asset materialize --select '*' --module-name stedi_assets.definitions
 
 test: .venv/test
 	$(BIN)/ruff format --check .
@@ -21,6 +21,14 @@ test: .venv/test
 	$(BIN)/lint-imports
 	$(BIN)/dagster definitions validate --load-with-grpc --log-level warning
 	$(BIN)/pytest
+
+# What is derived from the contracts: Athena DDL and docs/tables.md.
+docs: .venv/runtime
+	$(BIN)/python -m stedi_assets.exports
+
+# What takes minutes: Apache Spark on a standalone cluster, on a folder and on S3.
+test-cluster: .venv/test
+	$(BIN)/pytest -m cluster
 
 # Generated data, unless the lake in data/ has some.
 .PHONY: sample

@@ -1,0 +1,14 @@
+-- accelerometer_trusted: Distinct readings of people who consent to research.
+-- Made by `make docs` from the table's contract. Runs make the table themselves, with names as here;
+-- Athena would put them in small letters. So this is to be read, or for a catalog that no run writes to.
+-- Athena takes no parameters in DDL. Fill in where the lake is:
+--     LAKE_URI=s3://my-bucket/lake envsubst < sql/ddl/accelerometer_trusted.sql
+CREATE TABLE IF NOT EXISTS stedi_db.accelerometer_trusted (
+    `user` string COMMENT 'E-mail address of the phone\'s user.',
+    `timestamp` bigint COMMENT 'When it was read, epoch ms UTC.',
+    `x` double COMMENT 'Acceleration along the x axis, in g.',
+    `y` double COMMENT 'Acceleration along the y axis, in g.',
+    `z` double COMMENT 'Acceleration along the z axis, in g.'
+)
+LOCATION '${LAKE_URI}/accelerometer/trusted'
+TBLPROPERTIES ('table_type' = 'ICEBERG', 'format' = 'parquet');

@@ -1,0 +1,14 @@
+-- customer_quarantine: Every customer record that could not be read or breaks a rule of the landing contract.
+-- Made by `make docs` from the table's contract. Runs make the table themselves, with names as here;
+-- Athena would put them in small letters. So this is to be read, or for a catalog that no run writes to.
+-- Athena takes no parameters in DDL. Fill in where the lake is:
+--     LAKE_URI=s3://my-bucket/lake envsubst < sql/ddl/customer_quarantine.sql
+CREATE TABLE IF NOT EXISTS stedi_db.customer_quarantine (
+    `source_file` string COMMENT 'Path of the landing file, below the lake.',
+    `source_position` bigint COMMENT 'Where the record begins in that file, in bytes of its uncompressed text.',
+    `ingested_at` bigint COMMENT 'When it was ingested, epoch ms UTC.',
+    `raw_text` string COMMENT 'The record as delivered; undecodable bytes are written as \\xNN.',
+    `reasons` array<string> COMMENT 'Why it was not landed; see docs/tables.md.'
+)
+LOCATION '${LAKE_URI}/customer/quarantine'
+TBLPROPERTIES ('table_type' = 'ICEBERG', 'format' = 'parquet');

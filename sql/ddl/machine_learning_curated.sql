@@ -1,0 +1,15 @@
+-- machine_learning_curated: One row per step reading and accelerometer reading of the same person at the same millisecond.
+-- Made by `make docs` from the table's contract. Runs make the table themselves, with names as here;
+-- Athena would put them in small letters. So this is to be read, or for a catalog that no run writes to.
+-- Athena takes no parameters in DDL. Fill in where the lake is:
+--     LAKE_URI=s3://my-bucket/lake envsubst < sql/ddl/machine_learning_curated.sql
+CREATE TABLE IF NOT EXISTS stedi_db.machine_learning_curated (
+    `customer_key` string COMMENT 'Pseudonym of the person: HMAC-SHA-256 of the e-mail, trimmed and in lower case.',
+    `sensorReadingTime` bigint COMMENT 'When both were read, epoch ms UTC.',
+    `distanceFromObject` bigint COMMENT 'Distance from the device to the nearest object, in cm.',
+    `x` double COMMENT 'Acceleration along the x axis, in g.',
+    `y` double COMMENT 'Acceleration along the y axis, in g.',
+    `z` double COMMENT 'Acceleration along the z axis, in g.'
+)
+LOCATION '${LAKE_URI}/machine_learning/curated'
+TBLPROPERTIES ('table_type' = 'ICEBERG', 'format' = 'parquet');

@@ -1,0 +1,123 @@
+"""The page ``docs/tables.md``, made of the contracts. Where it is written to belongs in ``exports``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stedi_assets.records.source import REASONS, REPAIRS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from stedi_assets.contracts.contract import Contract
+
+# What a check asks of a value, in words, by the name of the check.
+CONDITIONS: dict[str, Callable[..., str]] = {
+    "greater_than": lambda low: f"above {low}",
+    "greater_than_or_equal_to": lambda low: f"at least {low}",
+    "less_than": lambda high: f"below {high}",
+    "less_than_or_equal_to": lambda high: f"at most {high}",
+    "in_range": lambda low, high, with_low=True, with_high=True: (
+        f"{'from' if with_low else 'above'} {low} {'to' if with_high else 'to below'} {high}"
+    ),
+    "isin": lambda allowed: f"one of {', '.join(map(str, allowed))}",
+    "str_matches": lambda pattern: f"text that matches `{pattern}`",
+}
+
+_HEAD = """# Tables
+
+Made by `make docs` from the contracts in `stedi_assets/contracts/models.py`; edit them, not this page.
+
+Times are epoch milliseconds, UTC. A *direct identifier* names a person or a person's device; a *pseudonym* does so for
+who has the key. A rule that is `block` must hold for every row: a landing record that breaks it goes to quarantine, and
+a table that breaks it is not published. One that is `warn` is merely typical: rows that break it are counted and shown.
+Absent values pass a rule on values; that a column has a value in every row, and that keys are unique, blocks too.
+"""
+_REASONS_HEAD = """## Why a record is in quarantine
+
+The `reasons` of a quarantine table. One that concerns a field carries its name, as in `missing_field:email`; a rule of
+the landing table, its own, as in `rule:plausible_timestamp`.
+"""
+_REPAIRS_HEAD = """## What is repaired
+
+Put right without loss when a file is read, and counted by kind in `landing_files` and in the metadata of the asset.
+"""
+
+
+def tables_page(contracts: Iterable[Contract], made_from: Mapping[str, Sequence[str]]) -> str:
+    """The page as Markdown.
+
+    Args:
+        contracts: What to describe, in order.
+        made_from: For each table the tables that it is made from, if there are any.
+    """
+    contracts = list(contracts)
+    parts = [
+        _HEAD,
+        _flow(contracts, made_from),
+        *(_table(contract, made_from.get(contract.name, ())) for contract in contracts),
+        _REASONS_HEAD,
+        _rows(("reason", "meaning"), ((f"`{name}`", meaning) for name, meaning in REASONS.items())),
+        _REPAIRS_HEAD,
+        _rows(("repair", "meaning"), ((f"`{name}`", meaning) for name, meaning in REPAIRS.items())),
+    ]
+    return "\n".join(parts)
+
+
+def _flow(contracts: Sequence[Contract], made_from: Mapping[str, Sequence[str]]) -> str:
+    """The tables and what they are made from, as a diagram that GitHub draws."""
+    arrows = [
+        f"    {origin} --> {contract.name}"
+        for contract in contracts
+        for origin in made_from.get(contract.name, ())
+    ]
+    sources = [
+        f"    {source}[({source} files)] --> {source}_{kind}"
+        for kind in ("landing", "quarantine")
+        for source in (c.name.removesuffix("_landing") for c in contracts if c.name.endswith("_landing"))
+    ]
+    return "\n".join(["```mermaid", "flowchart LR", *sources, *arrows, "```", ""])
+
+
+def _table(contract: Contract, made_from: Sequence[str]) -> str:
+    keys = {
+        "Folder": f"`{contract.folder}/`",
+        "Made from": ", ".join(f"`{name}`" for name in made_from),
+        "Key": ", ".join(f"`{name}`" for name in contract.key) or "none; equal rows are right",
+    }
+    columns = (
+        (
+            f"`{column.name}`",
+            f"`{column.type}`",
+            "yes" if column.nullable else "no",
+            column.privacy,
+            column.description,
+        )
+        for column in contract.columns
+    )
+    rules = [
+        (
+            f"`{item.name}`",
+            f"`{item.rule.column}`",
+            CONDITIONS[item.rule.check](*item.rule.arguments),
+            item.severity,
+            item.reason,
+        )
+        for item in contract.rules
+    ]
+    parts = [
+        f"## {contract.name}\n",
+        f"{contract.description}\n",
+        "\n".join(f"- {title}: {text}" for title, text in keys.items() if text) + "\n",
+        _rows(("column", "type", "may be absent", "privacy", "meaning"), columns),
+    ]
+    if rules:
+        parts.append(_rows(("rule", "column", "values are", "severity", "reason"), rules))
+    return "\n".join(parts)
+
+
+def _rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    # A bar would end the cell, in code as well.
+    escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in escaped)

@@ -1,0 +1,47 @@
+"""What is derived from the definitions and committed: Athena DDL and documentation. ``make docs`` writes it.
+
+What is in a file belongs in ``contracts.ddl`` and ``contracts.docs``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+
+from stedi_assets.assets import curated, landing, trusted
+from stedi_assets.contracts.ddl import athena_ddl
+from stedi_assets.contracts.docs import tables_page
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.settings import Settings
+
+
+def exports() -> dict[str, str]:
+    """The text of each file, by its path below the repository."""
+    # Of the defaults, whatever the environment says.
+    database = Settings.model_construct().database
+    ddl = {f"sql/ddl/{name}.sql": athena_ddl(contract, database) for name, contract in CONTRACTS.items()}
+    return {**ddl, "docs/tables.md": tables_page(CONTRACTS.values(), made_from())}
+
+
+def made_from() -> dict[str, list[str]]:
+    """For each table the tables that it is made from, as the asset graph has it, in the order of the contracts."""
+    parents = {
+        key.to_user_string(): {parent.to_user_string() for parent in upstream}
+        for definition in (*landing.ingests, *vars(trusted).values(), *vars(curated).values())
+        if isinstance(definition, dg.AssetsDefinition)
+        for key, upstream in definition.asset_deps.items()
+    }
+    return {name: [parent for parent in CONTRACTS if parent in parents.get(name, ())] for name in CONTRACTS}
+
+
+def main() -> None:
+    """Write the files below the working folder."""
+    for name, text in exports().items():
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
