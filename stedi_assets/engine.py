@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # Long enough for a far endpoint, short enough for a person who waits for the message.
 CONNECT_TIMEOUT_SECONDS = 5.0
+# PySpark starts its server here, and has no setting by which its client would look elsewhere.
+CONNECT_PORT = 15002
 
 
 class EngineError(RuntimeError):
@@ -75,6 +77,7 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
         if self._pyspark is None:
             from dagster_pyspark import LazyPySparkResource
 
+            _silence_quotations()
             self._pyspark = LazyPySparkResource(spark_config=self._spark_config())
         with warnings.catch_warnings():
             # PySpark sets each option again on the session that was started with it, and complains that it cannot.
@@ -95,6 +98,7 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
         if self.spark.startswith(("sc://", "spark://")):
             _require_listener(self.spark)
         if self.spark.startswith("sc://"):
+            _require_connect_server(self.spark)
             return {"spark.remote": self.spark}
         return apache_spark_config(self.spark) | (s3a_config() if self.on_s3 else {})
 
@@ -124,7 +128,7 @@ def apache_spark_config(master: str) -> dict[str, str]:
     """Configure an Apache Spark driver of this process for a master.
 
     Raises:
-        EngineError: There is no Java.
+        EngineError: There is no Java, or another driver runs on this machine.
     """
     java = Path(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else "java"
     if shutil.which(java) is None:
@@ -132,6 +136,7 @@ def apache_spark_config(master: str) -> dict[str, str]:
             f"STEDI_SPARK={master} needs Java 17 or newer, and {java} is not there: install a Java runtime or set "
             "JAVA_HOME, or use the embedded engine with STEDI_SPARK=sail"
         )
+    _require_free_port(master)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     if master.startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -142,13 +147,36 @@ def apache_spark_config(master: str) -> dict[str, str]:
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
+        # Spark logs a failed task with the row at which it failed; what is printed is kept as the run's log.
+        "spark.log.level": "FATAL",
     }
+
+
+def _silence_quotations() -> None:
+    """Keep PySpark from printing each error of the engine, which may quote a row."""
+    from pyspark.logger import PySparkLogger
+
+    for name in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):
+        PySparkLogger.getLogger(name).disabled = True
+
+
+def _require_free_port(master: str) -> None:
+    """Fail clearly where PySpark's server would fail in Java, or its client meet another run's server."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", CONNECT_PORT))
+        except OSError:
+            raise EngineError(
+                f"STEDI_SPARK={master}: port {CONNECT_PORT}, which PySpark's driver needs, is in use, as by another run "
+                "with Apache Spark on this machine; wait for that run, or set STEDI_SPARK=sail or an sc:// server"
+            ) from None
 
 
 def _require_listener(url: str) -> None:
     """Fail within seconds where the client would try again for minutes."""
     address = urlsplit(url)
-    default_port = 15002 if address.scheme == "sc" else 7077
+    default_port = CONNECT_PORT if address.scheme == "sc" else 7077
     try:
         endpoint = (address.hostname or "", address.port or default_port)
         socket.create_connection(endpoint, timeout=CONNECT_TIMEOUT_SECONDS).close()
@@ -157,3 +185,18 @@ def _require_listener(url: str) -> None:
             f"STEDI_SPARK={address.scheme}://{address.hostname}: nothing answers there ({error}); start the server, "
             "correct the address, or use the embedded engine with STEDI_SPARK=sail"
         ) from None
+
+
+def _require_connect_server(url: str) -> None:
+    """As ``_require_listener``, for what listens and is no Connect server, or none any more."""
+    import grpc
+    from pyspark.sql.connect.client import DefaultChannelBuilder
+
+    with DefaultChannelBuilder(url).toChannel() as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=CONNECT_TIMEOUT_SECONDS)
+        except grpc.FutureTimeoutError:
+            raise EngineError(
+                f"STEDI_SPARK=sc://{urlsplit(url).hostname}: what listens there does not answer as Spark Connect "
+                "does; restart it, correct the address, or use the embedded engine with STEDI_SPARK=sail"
+            ) from None

@@ -8,10 +8,11 @@ are reported with it, so a blocked table must yield its check results and fail b
 import inspect
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import dagster as dg
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 from stedi_assets.assets.checks import (
@@ -25,6 +26,7 @@ from stedi_assets.assets.checks import (
 from stedi_assets.contracts.audit import Audit, audit, structure_problems
 from stedi_assets.contracts.dagster import definition_metadata
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.lake.io_manager import failing_clearly
 from stedi_assets.lake.lake import Lake, Staged, snapshot_of
 
 OWNERS = ["team:data-platform"]
@@ -78,7 +80,10 @@ def lake_table(
             metadata=definition_metadata(contract, origins),
             check_specs=check_specs(contract.name, ["contract", *all_checks]),
             required_resource_keys=RESOURCES,
+            # Where an instance limits its pools to one, only one run writes a table at a time.
+            pool=contract.name,
         )
+        @without_engine_messages
         def table(context: dg.AssetExecutionContext, **frames: DataFrame) -> Iterator[Any]:
             began = time.monotonic()
             lake: Lake = context.resources.lake
@@ -106,6 +111,28 @@ def lake_table(
         return table
 
     return decorate
+
+
+def without_engine_messages(compute: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    """Keep what an engine says of an error out of the event log: it may quote the row at which it failed.
+
+    In its place there is a ``dg.Failure`` with the kind of the error and the place where it came up. Errors of AWS are
+    explained instead.
+    """
+
+    @wraps(compute)
+    def guarded(context: dg.AssetExecutionContext, *args: Any, **kwargs: Any) -> Iterator[Any]:  # noqa: ANN401 - as the asset takes them
+        try:
+            with failing_clearly(context.resources.lake):
+                yield from compute(context, *args, **kwargs)
+        except PySparkException as error:
+            kind = error.getCondition() or type(error).__name__
+            raise dg.Failure(
+                f"{context.op_def.name}: the engine failed with {kind}; its message is left out, since it may quote a "
+                "person's data; the stack trace says where it failed"
+            ).with_traceback(error.__traceback__) from None
+
+    return guarded
 
 
 def check_specs(table: str, names: Iterable[str]) -> list[dg.AssetCheckSpec]:

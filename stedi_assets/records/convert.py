@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INTEGER_DIGITS = 19
-_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+# As programs name fields. Not with dots, hyphens or signs: e-mails, serial and telephone numbers have been keys, too.
+_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _DRIFT_NAMES = 50
 OTHER_NAMES = "(other)"
 

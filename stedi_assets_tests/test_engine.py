@@ -1,0 +1,185 @@
+"""The product's own engine resource: what it starts, what it stops, and what it says when it cannot."""
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stedi_assets.engine import CONNECT_PORT, EngineError, SparkEngine, apache_spark_config
+from stedi_assets.lake.lake import Lake
+from stedi_assets.settings import Settings
+from stedi_assets_tests.checks.small_lake import deliver_all
+
+
+def free_port() -> int:
+    """A port at which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def without_java(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+
+
+@pytest.mark.parametrize("master", ["local[*]", "local", "yarn", "k8s://https://host:443"])
+def test_apache_spark_without_java_says_what_to_do(monkeypatch, tmp_path, master):
+    without_java(monkeypatch, tmp_path)
+    with pytest.raises(EngineError) as caught, SparkEngine(spark=master).running() as engine:
+        _ = engine.session
+    assert str(caught.value) == (
+        f"STEDI_SPARK={master} needs Java 17 or newer, and java is not there: install a Java runtime or set "
+        "JAVA_HOME, or use the embedded engine with STEDI_SPARK=sail"
+    )
+
+
+def test_a_wrong_java_home_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(EngineError, match=f"{tmp_path}/bin/java is not there"):
+        apache_spark_config("local[*]")
+
+
+def executable(path: Path, script: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def test_the_spark_server_listens_on_this_machine_alone(monkeypatch, tmp_path):
+    executable(tmp_path / "bin/java", "exit 1")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.delenv("SPARK_LOCAL_IP", raising=False)
+    monkeypatch.delenv("PYSPARK_PYTHON", raising=False)
+    configuration = apache_spark_config("local[*]")
+    assert configuration["spark.master"] == "local[*]"
+    assert configuration["spark.connect.grpc.binding.address"] == "127.0.0.1"
+    assert os.environ["SPARK_LOCAL_IP"] == "127.0.0.1"
+    assert os.environ["PYSPARK_PYTHON"] == sys.executable
+
+
+@pytest.mark.parametrize("scheme", ["sc", "spark"])
+def test_an_endpoint_at_which_nothing_listens_is_an_error_at_once(scheme):
+    url = f"{scheme}://127.0.0.1:{free_port()}"
+    with pytest.raises(EngineError) as caught, SparkEngine(spark=url).running() as engine:
+        _ = engine.session
+    assert f"STEDI_SPARK={scheme}://127.0.0.1: nothing answers there" in str(caught.value)
+    assert "start the server, correct the address, or use the embedded engine with STEDI_SPARK=sail" in str(
+        caught.value
+    )
+
+
+def test_an_endpoint_that_listens_and_never_answers_is_an_error_within_seconds():
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        url = f"sc://127.0.0.1:{mute.getsockname()[1]}"
+        with pytest.raises(EngineError) as caught, SparkEngine(spark=url).running() as engine:
+            _ = engine.session
+    assert "STEDI_SPARK=sc://127.0.0.1: what listens there does not answer" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["sc://no-such-host.invalid", "spark://no-such-host.invalid", "sc://", "sc://host:99999"]
+)
+def test_an_endpoint_that_cannot_be_is_an_error(url):
+    with (
+        pytest.raises(EngineError, match="nothing answers there"),
+        SparkEngine(spark=url).running() as engine,
+    ):
+        _ = engine.session
+
+
+def test_a_token_in_an_endpoint_is_in_no_message():
+    url = f"sc://127.0.0.1:{free_port()}/;token=very-secret;user_id=someone"
+    with pytest.raises(EngineError) as caught, SparkEngine(spark=url).running() as engine:
+        _ = engine.session
+    assert "very-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spark", "address"),
+    [
+        ("sail", "s3://bucket/lake/x.parquet"),
+        ("local[*]", "s3a://bucket/lake/x.parquet"),
+        ("sc://host", "s3a://bucket/lake/x.parquet"),
+    ],
+)
+def test_addresses_are_spelled_as_the_engine_does(spark, address):
+    engine = SparkEngine(spark=spark)
+    assert engine.path("s3://bucket/lake/x.parquet") == address
+    assert engine.path("file:///lake/x.parquet") == "file:///lake/x.parquet"
+
+
+# In processes of their own, since PySpark has one session a process and the tests' own engines are up in this one.
+
+
+def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "STEDI_"))}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=kept | environment, capture_output=True, text=True, check=False)
+
+
+def test_sail_starts_when_first_used_and_is_gone_afterwards():
+    script = """
+import socket
+from stedi_assets.engine import SparkEngine
+
+engine = SparkEngine(spark="sail")
+for _ in range(2):
+    with engine.running():
+        assert engine._sail is None
+        assert engine.session.range(3).count() == 3
+        assert engine.session is engine.session
+        address = engine._sail.listening_address
+        assert address[0] == "127.0.0.1"
+    assert engine._sail is None
+    try:
+        socket.create_connection(address).close()
+    except ConnectionRefusedError:
+        print("gone")
+"""
+    run = run_python("-c", script)
+    assert (run.stdout, run.stderr, run.returncode) == ("gone\ngone\n", "", 0)
+
+
+def test_definitions_load_without_starting_anything():
+    script = """
+import sys
+import stedi_assets.definitions
+print([name for name in ("pysail", "duckdb") if name in sys.modules])
+"""
+    run = run_python("-c", script)
+    assert (run.stdout, run.returncode) == ("[]\n", 0), run.stderr
+
+
+def test_the_whole_graph_runs_on_sail_without_java(tmp_path):
+    """There is none on the path, and the one that JAVA_HOME names would tell that it was called."""
+    lake, home, called = deliver_all(tmp_path / "lake"), tmp_path / "home", tmp_path / "called"
+    home.mkdir()
+    executable(tmp_path / "jdk/bin/java", f"touch '{called}'; exit 1")
+    run = run_python(
+        *("-m", "dagster", "asset", "materialize", "--select", "*"),
+        *("--module-name", "stedi_assets.definitions"),
+        PATH=str(tmp_path / "empty"),
+        JAVA_HOME=str(tmp_path / "jdk"),
+        DAGSTER_HOME=str(home),
+        STEDI_LAKE_URI=str(lake),
+    )
+    assert "RUN_SUCCESS" in run.stderr, run.stderr[-2000:]
+    assert not called.exists()
+    tables = Lake(Settings(lake_uri=str(lake))).published_tables()
+    assert tables["machine_learning_curated"].snapshot.rows == 21
+
+
+def test_a_second_driver_on_this_machine_is_refused_clearly():
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", CONNECT_PORT))
+        other.listen()
+        with pytest.raises(EngineError, match=rf"STEDI_SPARK=local\[2\].*port {CONNECT_PORT}"):
+            apache_spark_config("local[2]")
