@@ -1,0 +1,1 @@
+"""Each check, seen to fail for what it is there for."""

@@ -1,0 +1,22 @@
+"""One small lake that was run once; a test that has a run blocked leaves it as a good run does."""
+
+import pytest
+
+from stedi_assets_tests.checks.small_lake import deliver_all
+from stedi_assets_tests.end_to_end.lakes import Graph
+
+
+@pytest.fixture(scope="package")
+def graph(sail_engine, tmp_path_factory) -> Graph:
+    graph = Graph(str(deliver_all(tmp_path_factory.mktemp("small"))), sail_engine)
+    graph.run()
+    return graph
+
+
+@pytest.fixture(scope="package")
+def from_date(sail_engine, tmp_path_factory) -> Graph:
+    """The small lake under the policy that readings from before consent are dropped."""
+    lake = deliver_all(tmp_path_factory.mktemp("from_date"))
+    graph = Graph(str(lake), sail_engine, {"consent_from_date": True})
+    graph.run()
+    return graph

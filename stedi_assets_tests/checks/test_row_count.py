@@ -1,0 +1,120 @@
+"""``row_count``: a table has more or fewer rows than it can have, or than is stated."""
+
+import dagster as dg
+import pyspark.sql.functions as F
+import pytest
+
+from stedi_assets.assets.checks import EXPECTATIONS_FILE
+from stedi_assets.transforms import tables
+from stedi_assets_tests.checks.blocking import assert_blocked, assert_publishes, checks_in_log, figures_of
+from stedi_assets_tests.checks.small_lake import CUSTOMERS, deliver, deliver_all, snapshot
+from stedi_assets_tests.end_to_end.lakes import Graph
+
+# As by a join that finds rows more than once: function, table, its parent, and a column that tells copies apart,
+# so that nothing is wrong but their number.
+FAN_OUTS = {
+    "trusted_customers": (
+        "customer_trusted",
+        "customer_landing",
+        lambda copy: {"email": F.concat(F.repeat(F.lit(" "), copy), "email")},
+    ),
+    "readings_of": (
+        "accelerometer_trusted",
+        "accelerometer_landing",
+        lambda copy: {"z": F.col("z") - 0.1 * copy},
+    ),
+    "customers_with_readings": (
+        "customer_curated",
+        "customer_trusted",
+        lambda copy: {"email": F.concat(F.repeat(F.lit(" "), copy), "email")},
+    ),
+    "steps_of": (
+        "step_trainer_trusted",
+        "step_trainer_landing",
+        lambda copy: {"distanceFromObject": F.col("distanceFromObject") + 1000 * copy},
+    ),
+}
+COPIES = 4
+
+
+@pytest.mark.parametrize("function", FAN_OUTS)
+def test_more_rows_than_there_are_to_select_from_block_a_table(graph, monkeypatch, function):
+    table, parent, change = FAN_OUTS[function]
+    real = getattr(tables, function)
+
+    def fanned_out(*frames, **policies):
+        rows = copies = real(*frames, **policies)
+        for copy in range(1, COPIES):
+            copies = copies.unionByName(rows.withColumns(change(copy)))
+        return copies
+
+    before = graph.rows()
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, function, fanned_out)
+        figures = assert_blocked(
+            graph,
+            table,
+            "row_count",
+            rows=before[table] * COPIES,
+            rows_before=before[table],
+            **{f"rows_of_{parent}": before[parent]},
+        )
+    assert parent in figures["wrong"]
+    assert_publishes(graph, table)
+
+
+def test_other_rows_than_stated_block_a_table(sail_engine, tmp_path):
+    graph = Graph(str(deliver_all(tmp_path)), sail_engine)
+    graph.run()
+    stated = tmp_path / EXPECTATIONS_FILE
+    stated.write_text("row_counts: {default: {customer_curated: 9}}")
+    figures = assert_blocked(graph, "customer_curated", "row_count", rows=8, rows_expected=9)
+    assert EXPECTATIONS_FILE in figures["wrong"]
+    stated.write_text("row_counts: {default: {customer_curated: 8}}")
+    assert_publishes(graph, "customer_curated")
+
+
+def test_what_is_stated_of_another_delivery_or_policy_is_not_heeded(sail_engine, tmp_path):
+    lake = deliver_all(tmp_path)
+    stated = tmp_path / EXPECTATIONS_FILE
+    graph = Graph(str(lake), sail_engine)
+    stated.write_text("row_counts: {match_timestamp: {customer_curated: 9}}")
+    assert graph.run().success
+    stated.write_text("{row_counts: {default: {customer_curated: 9}}, landing_files: {other.json: 1}}")
+    assert graph.run().success
+
+
+def test_a_table_that_shrinks_by_more_than_half_is_a_warning_and_is_published(sail_engine, tmp_path):
+    graph = Graph(str(deliver_all(tmp_path)), sail_engine)
+    graph.run()
+    # All but Ann withdraw.
+    late = max(row["lastUpdateDate"] for row in CUSTOMERS) + 1
+    withdrawn = [
+        row | {"lastUpdateDate": late, "shareWithResearchAsOfDate": None}
+        for row in CUSTOMERS
+        if row["email"] != "ann@example.org"
+    ]
+    deliver(tmp_path, "customer", withdrawn, "2.json")
+    result = graph.run()
+    check = checks_in_log(graph, result)["customer_trusted", "row_count"]
+    assert not check.passed
+    assert check.severity == dg.AssetCheckSeverity.WARN
+    assert {name: figures_of(check)[name] for name in ("rows", "rows_before")} == {
+        "rows": 1,
+        "rows_before": 9,
+    }
+    assert "unusual" in check.metadata
+    assert [row["email"] for row in graph.table("customer_trusted")] == ["ann@example.org"]
+
+
+def test_a_single_withdrawal_is_not_unusual(sail_engine, tmp_path):
+    graph = Graph(str(deliver_all(tmp_path)), sail_engine)
+    graph.run()
+    late = max(row["lastUpdateDate"] for row in CUSTOMERS) + 1
+    deliver(tmp_path, "customer", [snapshot("ann", "a", late, None)], "2.json")
+    check = checks_in_log(graph, graph.run())["customer_trusted", "row_count"]
+    assert check.passed
+    assert {name: figures_of(check)[name] for name in ("rows", "rows_before")} == {
+        "rows": 8,
+        "rows_before": 9,
+    }

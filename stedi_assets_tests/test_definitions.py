@@ -1,0 +1,143 @@
+"""What Dagster loads, and what its UI says of each table."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.definitions import build_definitions
+from stedi_assets.settings import Settings
+
+REPOSITORY = Path(__file__).parents[1]
+GROUPS = {
+    "landing": {"customer_landing", "accelerometer_landing", "step_trainer_landing"},
+    "quarantine": {"customer_quarantine", "accelerometer_quarantine", "step_trainer_quarantine"},
+    "trusted": {"customer_trusted", "accelerometer_trusted", "step_trainer_trusted"},
+    "curated": {"customer_curated", "machine_learning_curated"},
+}
+TABLES = sorted(set().union(*GROUPS.values()))
+DERIVED = sorted(GROUPS["trusted"] | GROUPS["curated"])
+
+
+@pytest.fixture(scope="module")
+def specs(sail_engine) -> dict[str, dg.AssetSpec]:
+    definitions = build_definitions(Settings(), sail_engine)
+    dg.Definitions.validate_loadable(definitions)
+    return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+
+
+def test_dagster_validates_the_definitions(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "--load-with-grpc"],
+        cwd=REPOSITORY,
+        env=os.environ | {"DAGSTER_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert "All code locations passed validation" in run.stdout + run.stderr
+
+
+def test_a_wrong_setting_stops_the_definitions_from_loading():
+    run = subprocess.run(
+        [sys.executable, "-c", "import stedi_assets.definitions"],
+        env=os.environ | {"STEDI_SPARK": "snail"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "SettingsError: STEDI_SPARK: no such engine; use sail, " in run.stderr
+
+
+def test_every_table_but_the_ledger_is_an_asset_in_its_group(specs):
+    assert {name: spec.group_name for name, spec in specs.items()} == {
+        name: group for group, names in GROUPS.items() for name in names
+    }
+    assert set(specs) == set(CONTRACTS) - {"landing_files"}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_has_a_description_owners_and_kinds(specs, table):
+    spec = specs[table]
+    assert spec.description
+    assert spec.owners == ["team:data-platform"]
+    assert spec.kinds == {"pyspark", "iceberg", "parquet"}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_shows_the_columns_of_its_contract(specs, table):
+    contract = CONTRACTS[table]
+    shown = specs[table].metadata["dagster/column_schema"].columns
+    assert [
+        (column.name, column.type, column.description, column.constraints.nullable, column.tags)
+        for column in shown
+    ] == [
+        (
+            column.name,
+            column.type,
+            column.description,
+            column.nullable,
+            {"privacy": column.privacy.replace(" ", "_")},
+        )
+        for column in contract.columns
+    ]
+    for column in shown:
+        assert column.description
+        rules = [rule.name for rule in contract.rules if rule.rule.column == column.name]
+        assert column.constraints.other == rules
+
+
+@pytest.mark.parametrize("table", DERIVED)
+def test_each_column_of_a_derived_table_says_what_it_is_made_from(specs, table):
+    spec = specs[table]
+    lineage = spec.metadata["dagster/column_lineage"].deps_by_column
+    assert list(lineage) == list(CONTRACTS[table].column_names)
+    upstream = {dep.asset_key.to_user_string() for dep in spec.deps}
+    for deps in lineage.values():
+        assert deps
+        for dep in deps:
+            assert dep.asset_key.to_user_string() in upstream
+            assert dep.column_name in CONTRACTS[dep.asset_key.to_user_string()].column_names
+    shown = [record.data["column"] for record in spec.metadata["lineage"].records]
+    assert shown == list(CONTRACTS[table].column_names)
+
+
+def test_tables_come_from_each_other_as_designed(specs):
+    assert {name: {dep.asset_key.to_user_string() for dep in specs[name].deps} for name in DERIVED} == {
+        "customer_trusted": {"customer_landing"},
+        "accelerometer_trusted": {"accelerometer_landing", "customer_trusted"},
+        "customer_curated": {"customer_trusted", "accelerometer_trusted"},
+        "step_trainer_trusted": {
+            "step_trainer_landing",
+            "customer_curated",
+            "customer_landing",
+            "customer_trusted",
+        },
+        "machine_learning_curated": {"step_trainer_trusted", "accelerometer_trusted", "customer_curated"},
+    }
+
+
+def test_every_check_blocks_and_says_what_it_holds(sail_engine):
+    graph = build_definitions(Settings(), sail_engine).resolve_asset_graph()
+    checks: dict[str, set[str]] = {}
+    for key in graph.asset_check_keys:
+        spec = graph.get_check_spec(key)
+        assert spec.blocking
+        assert spec.description
+        checks.setdefault(key.asset_key.to_user_string(), set()).add(key.name)
+    expected = {name: {"contract", "row_count"} for name in TABLES}
+    for name in DERIVED:
+        expected[name] = expected[name] | {"consent"}
+    expected["machine_learning_curated"] = expected["machine_learning_curated"] | {"same_person"}
+    assert checks == expected
+
+
+def test_runs_stay_in_one_process(sail_engine):
+    """An engine for each step would cost five times the whole run."""
+    assert build_definitions(Settings(), sail_engine).executor is dg.in_process_executor

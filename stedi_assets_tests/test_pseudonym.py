@@ -1,0 +1,75 @@
+"""The key of pseudonyms: where it comes from, and how it is kept."""
+
+import logging
+import threading
+from pathlib import Path
+
+import pytest
+
+from stedi_assets.pseudonym import key_file, pseudonym_key
+from stedi_assets.settings import Settings, SettingsError
+
+
+@pytest.fixture
+def settings(monkeypatch, tmp_path) -> Settings:
+    monkeypatch.delenv("STEDI_PSEUDONYM_KEY", raising=False)
+    return Settings(lake_uri=str(tmp_path / "lake"))
+
+
+def test_a_key_that_is_set_is_used_and_none_is_made(settings):
+    given = settings.model_copy(
+        update={"pseudonym_key": Settings(pseudonym_key="a key of 16 letters").pseudonym_key}
+    )
+    assert pseudonym_key(given) == b"a key of 16 letters"
+    assert not key_file(settings).exists()
+
+
+def test_a_key_is_made_once_kept_for_the_owner_alone_and_reported(settings, caplog):
+    with caplog.at_level(logging.WARNING):
+        made = pseudonym_key(settings)
+    path = key_file(settings)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in path.parent.iterdir()] == ["pseudonym.key"]
+    (record,) = caplog.records
+    assert "STEDI_PSEUDONYM_KEY is not set" in record.message
+    assert str(path) in record.message
+    assert made.decode() not in caplog.text
+    assert len(made) == 64
+    caplog.clear()
+    assert pseudonym_key(settings) == made
+    assert caplog.records == []
+
+
+def test_the_key_is_not_in_the_lake(settings):
+    pseudonym_key(settings)
+    assert Path(settings.lake_uri) not in key_file(settings).parents
+
+
+def test_two_lakes_beside_each_other_share_a_key_and_others_do_not(settings, tmp_path):
+    made = pseudonym_key(settings)
+    assert pseudonym_key(settings.model_copy(update={"lake_uri": str(tmp_path / "other")})) == made
+    assert pseudonym_key(settings.model_copy(update={"lake_uri": str(tmp_path / "far" / "lake")})) != made
+
+
+def test_runs_that_begin_at_once_agree_on_a_key(settings):
+    begin, found = threading.Barrier(8), []
+
+    def first() -> None:
+        begin.wait()
+        found.append(pseudonym_key(settings))
+
+    threads = [threading.Thread(target=first) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert set(found) == {pseudonym_key(settings)}
+
+
+def test_a_lake_on_s3_needs_a_key(settings):
+    with pytest.raises(
+        SettingsError, match=r"STEDI_PSEUDONYM_KEY: a lake on S3 needs a key.*openssl rand -hex 32"
+    ):
+        pseudonym_key(settings.model_copy(update={"lake_uri": "s3://bucket/lake"}))

@@ -1,0 +1,170 @@
+"""The sensor on landing files, asked as Dagster's daemon asks it: again and again, with the last cursor."""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.sensor_definition import SensorExecutionData
+
+from stedi_assets.definitions import build_definitions
+from stedi_assets.sensors import landing_files_sensor
+from stedi_assets.settings import Settings
+from stedi_assets_tests.checks.small_lake import CUSTOMERS, READINGS, STEPS, deliver, deliver_all
+from stedi_assets_tests.end_to_end.lakes import Graph
+
+BELOW_STEPS = {
+    "step_trainer_landing",
+    "step_trainer_quarantine",
+    "step_trainer_trusted",
+    "machine_learning_curated",
+}
+BELOW_READINGS = {
+    "accelerometer_landing",
+    "accelerometer_quarantine",
+    "accelerometer_trusted",
+    "customer_curated",
+    "step_trainer_trusted",
+    "machine_learning_curated",
+}
+BELOW_CUSTOMERS = {
+    "customer_landing",
+    "customer_quarantine",
+    "customer_trusted",
+    "accelerometer_trusted",
+    "customer_curated",
+    "step_trainer_trusted",
+    "machine_learning_curated",
+}
+
+
+class Daemon:
+    """Evaluates the sensor of the product's own definitions, and keeps its cursor."""
+
+    def __init__(self, lake: Path, engine) -> None:
+        self.definitions = build_definitions(Settings(lake_uri=str(lake)), engine)
+        self.cursor = None
+        self.keys: set[str] = set()
+
+    def tick(self) -> SensorExecutionData:
+        repository = self.definitions.get_repository_def()
+        with (
+            dg.DagsterInstance.ephemeral() as instance,
+            dg.build_sensor_context(
+                instance,
+                cursor=self.cursor,
+                repository_def=repository,
+                resources=repository.get_top_level_resources(),
+            ) as context,
+        ):
+            result = repository.get_sensor_def("landing_files_sensor").evaluate_tick(context)
+        self.cursor = result.cursor
+        return result
+
+    def skips(self) -> bool:
+        return not self.tick().run_requests
+
+    def requested(self) -> set[str]:
+        """The tables of the one run that the sensor requests, under a key that Dagster has not seen."""
+        (request,) = self.tick().run_requests
+        assert request.run_key not in self.keys
+        self.keys.add(request.run_key)
+        return {key.to_user_string() for key in request.asset_selection}
+
+
+@pytest.fixture
+def lake(tmp_path) -> Path:
+    return deliver_all(tmp_path)
+
+
+@pytest.fixture
+def daemon(lake, sail_engine) -> Daemon:
+    """A daemon that has requested a run for all that is there."""
+    daemon = Daemon(lake, sail_engine)
+    daemon.requested()
+    return daemon
+
+
+def test_the_first_files_request_one_run_of_everything(lake, sail_engine):
+    assert Daemon(lake, sail_engine).requested() == BELOW_CUSTOMERS | BELOW_READINGS | BELOW_STEPS
+
+
+def test_nothing_new_is_skipped_and_said(daemon):
+    result = daemon.tick()
+    assert not result.run_requests
+    assert result.skip_message == "No landing file is new, changed or gone."
+
+
+@pytest.mark.parametrize(
+    ("source", "records", "tables"),
+    [
+        ("customer", CUSTOMERS, BELOW_CUSTOMERS),
+        ("accelerometer", READINGS, BELOW_READINGS),
+        ("step_trainer", STEPS, BELOW_STEPS),
+    ],
+)
+def test_a_new_file_requests_its_tables_and_what_is_below(daemon, lake, source, records, tables):
+    deliver(lake, source, records, "2.json")
+    assert daemon.requested() == tables
+    assert daemon.skips()
+
+
+def test_new_files_of_two_sources_request_one_run(daemon, lake):
+    deliver(lake, "accelerometer", READINGS, "2.json")
+    deliver(lake, "step_trainer", STEPS, "2.json")
+    assert daemon.requested() == BELOW_READINGS | BELOW_STEPS
+
+
+def test_a_changed_file_requests_a_run(daemon, lake):
+    deliver(lake, "step_trainer", STEPS[:3])
+    assert daemon.requested() == BELOW_STEPS
+
+
+def test_a_file_changed_without_a_change_of_size_requests_a_run(daemon, lake):
+    file = lake / "step_trainer/landing/1.json"
+    was = file.stat()
+    file.write_text(file.read_text().replace("100", "200"))
+    os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns + 1_000_000))
+    assert file.stat().st_size == was.st_size
+    assert daemon.requested() == BELOW_STEPS
+
+
+def test_a_file_that_is_gone_requests_a_run_and_so_does_its_return(daemon, lake):
+    file, aside = lake / "step_trainer/landing/1.json", lake / "aside"
+    file.rename(aside)
+    assert daemon.requested() == BELOW_STEPS
+    aside.rename(file)
+    # The folder looks as it did at first, and Dagster remembers run keys for ever.
+    assert daemon.requested() == BELOW_STEPS
+
+
+def test_files_that_are_not_data_request_nothing(daemon, lake):
+    for name in ("_SUCCESS", ".hidden.json", "notes.txt", "test-1.json", "2.json.part"):
+        (lake / "customer/landing" / name).write_text("{}")
+    assert daemon.skips()
+
+
+def test_an_empty_lake_requests_nothing(tmp_path, sail_engine):
+    assert Daemon(tmp_path / "nothing", sail_engine).skips()
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_request_names_its_sources(daemon, lake):
+    deliver(lake, "accelerometer", READINGS, "2.json")
+    (request,) = daemon.tick().run_requests
+    assert request.tags["stedi/sources"] == "accelerometer"
+
+
+def test_the_run_that_is_requested_brings_its_tables_up_to_date(daemon, lake, sail_engine):
+    graph = Graph(str(lake), sail_engine)
+    graph.run()
+    before = graph.snapshots()
+    deliver(lake, "accelerometer", READINGS[:1], "2.json")
+    graph.run(*daemon.requested())
+    changed = {table for table, snapshot in graph.snapshots().items() if snapshot != before[table]}
+    # No record of the new file went to quarantine.
+    assert changed - {"landing_files"} == BELOW_READINGS - {"accelerometer_quarantine"}
+
+
+def test_the_sensor_runs_by_itself():
+    assert landing_files_sensor.default_status == dg.DefaultSensorStatus.RUNNING
