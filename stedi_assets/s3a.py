@@ -45,10 +45,16 @@ _EXCLUDES = (
 )
 
 
-def s3a_config() -> dict[str, str]:
-    """Spark settings for a lake on S3: jars, the standard AWS credential chain, endpoint, committer."""
+def aws_region() -> str | None:
+    """The region that is set: ``AWS_REGION``, which boto3 alone does not heed, or else what boto3 finds."""
     import boto3
 
+    region: str | None = os.environ.get("AWS_REGION") or boto3.Session().region_name
+    return region
+
+
+def s3a_config() -> dict[str, str]:
+    """Spark settings for a lake on S3: jars, the standard AWS credential chain, endpoint, committer."""
     config = {
         "spark.jars.packages": ",".join(_PACKAGES),
         "spark.jars.excludes": ",".join(_EXCLUDES),
@@ -62,7 +68,7 @@ def s3a_config() -> dict[str, str]:
             "org.apache.spark.internal.io.cloud.BindingParquetOutputCommitter"
         ),
     }
-    if region := boto3.Session().region_name:
+    if region := aws_region():
         config["spark.hadoop.fs.s3a.endpoint.region"] = region
     if endpoint := os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
         config["spark.hadoop.fs.s3a.endpoint"] = endpoint

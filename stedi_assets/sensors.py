@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from stedi_assets.lake.io_manager import failing_clearly
 from stedi_assets.landing.files import SOURCES, Listing, list_landing
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ def landing_files_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult
     """
     lake: Lake = context.resources.lake
     cursor: dict[str, Any] = json.loads(context.cursor or '{"requests": 0, "files": {}}')
-    files = {source: _digest(listing) for source in SOURCES if (listing := list_landing(lake, source)).files}
+    with failing_clearly(lake):
+        files = {
+            source: _digest(listing) for source in SOURCES if (listing := list_landing(lake, source)).files
+        }
     changed = [source for source in SOURCES if files.get(source) != cursor["files"].get(source)]
     if not changed:
         return dg.SkipReason("No landing file is new, changed or gone.")

@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stedi_assets.s3a import aws_region
+
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.schema import Schema
@@ -30,6 +32,20 @@ TABLE_PROPERTIES = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
 }
+
+
+def table_properties(contract: Contract) -> dict[str, str]:
+    """The properties of a new table: those of all tables, its description, and no bounds of what names a person.
+
+    PyIceberg writes the least and the greatest value of each column into manifests, where an e-mail would stay when
+    its row is gone.
+    """
+    unbounded = {
+        f"write.metadata.metrics.column.{column.name}": "counts"
+        for column in contract.columns
+        if column.privacy != "none"
+    }
+    return {**TABLE_PROPERTIES, **unbounded, "comment": contract.description}
 
 
 def open_catalog(lake_uri: str) -> Catalog:
@@ -61,9 +77,7 @@ def _sqlite_file(lake_uri: str) -> Path:
 
 def s3_properties() -> dict[str, str]:
     """PyIceberg's properties for what the standard AWS chain says of region and endpoint."""
-    import boto3
-
-    region = boto3.Session().region_name
+    region = aws_region()
     properties: dict[str, str] = {}
     if region:
         # Without it PyArrow asks S3 for the bucket's region, which costs seconds.

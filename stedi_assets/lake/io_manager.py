@@ -5,20 +5,35 @@ What is staged has passed its audit before it gets here; see ``assets.lake_table
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.lake.errors import explain
 from stedi_assets.lake.lake import Lake, Snapshot, Staged, read_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyspark.sql import DataFrame
 
     from stedi_assets.engine import SparkEngine
 
 # Key of a snapshot's summary that names the Dagster run which published it.
 RUN_ID = "stedi.run-id"
+
+
+@contextmanager
+def failing_clearly(lake: Lake) -> Iterator[None]:
+    """Fail a run by what an error of AWS means for its user, instead of by the error's stack."""
+    try:
+        yield
+    except Exception as error:
+        if (message := explain(error, lake.uri)) is None:
+            raise
+        raise dg.Failure(message) from None
 
 
 class LakeIOManager(dg.IOManager):
@@ -40,7 +55,8 @@ class LakeIOManager(dg.IOManager):
         Raises:
             PublishConflictError: Another run published the table meanwhile.
         """
-        snapshot = self._lake.publish(obj, {RUN_ID: context.run_id})
+        with failing_clearly(self._lake):
+            snapshot = self._lake.publish(obj, {RUN_ID: context.run_id})
         self._pinned[obj.contract.name] = snapshot
         context.add_output_metadata(publication_metadata(self._lake, obj.contract.name, snapshot))
 
@@ -55,7 +71,8 @@ class LakeIOManager(dg.IOManager):
             dg.Failure: The table was never published.
         """
         contract = CONTRACTS[table]
-        snapshot = self._pinned.get(table) or self._lake.snapshot(contract)
+        with failing_clearly(self._lake):
+            snapshot = self._pinned.get(table) or self._lake.snapshot(contract)
         if snapshot.snapshot_id is None:
             raise dg.Failure(
                 f"{table} has no rows to read, since it was never published: materialize it first",

@@ -7,14 +7,16 @@ Nothing here knows what a table means or when it may be published: contracts are
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, TableAlreadyExistsError
 from pyiceberg.expressions import AlwaysFalse, AlwaysTrue, BooleanExpression
 
-from stedi_assets.lake.iceberg import TABLE_PROPERTIES, catalog_exists, iceberg_schema, open_catalog
+from stedi_assets.lake.errors import require_bucket
+from stedi_assets.lake.iceberg import catalog_exists, iceberg_schema, open_catalog, table_properties
+from stedi_assets.s3a import aws_region
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,6 +81,9 @@ class PublishedTable:
     columns: dict[str, str]
 
 
+# Publishing, when retention commits to the table at the same moment.
+_ATTEMPTS = 5
+
 UNPUBLISHED = Snapshot(None, None, 0, (), 0)
 
 
@@ -96,22 +101,35 @@ class Lake:
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The catalog of the lake's tables."""
+        """The catalog of the lake's tables.
+
+        Raises:
+            LakeError: As ``filesystem`` does.
+        """
+        if self.on_s3:
+            # Looked at before Glue is: see ``require_bucket``.
+            _ = self.filesystem
         return open_catalog(self.uri)
 
     @cached_property
     def filesystem(self) -> fsspec.AbstractFileSystem:
-        """The file system of the lake; its listings are never cached."""
+        """The file system of the lake; its listings are never cached.
+
+        Raises:
+            LakeError: The bucket cannot be reached, as far as the first request tells.
+        """
         import fsspec
 
         filesystem, _ = fsspec.url_to_fs(self.uri, **self.storage_options)
+        if self.on_s3:
+            require_bucket(filesystem, self.uri)
         return filesystem
 
     @property
     def storage_options(self) -> dict[str, Any]:
         """What fsspec is told of the lake's file system."""
         if self.on_s3:
-            return {"use_listings_cache": False}
+            return {"use_listings_cache": False, "client_kwargs": {"region_name": aws_region()}}
         return {"auto_mkdir": True}
 
     def address(self, path: str) -> str:
@@ -131,7 +149,7 @@ class Lake:
                 name,
                 iceberg_schema(contract),
                 location=self.address(contract.folder),
-                properties={**TABLE_PROPERTIES, "comment": contract.description},
+                properties=table_properties(contract),
             )
         except TableAlreadyExistsError:
             # Another run made it between the two calls.
@@ -178,26 +196,22 @@ class Lake:
         Raises:
             PublishConflictError: The table is no longer the one that ``staged`` was computed for.
         """
-        table = staged.base
-        summary = dict(properties)
-        is_new = table.current_snapshot() is None
-        try:
-            with table.transaction() as transaction:
-                if not is_new and staged.replaces != AlwaysFalse():
-                    transaction.delete(staged.replaces, snapshot_properties=summary)
-                if staged.files:
-                    transaction.add_files(
-                        list(staged.files), snapshot_properties=summary, check_duplicate_files=False
-                    )
-                elif is_new:
-                    # A table that was published empty differs from one that never was: it has a snapshot.
-                    with transaction.update_snapshot(snapshot_properties=summary).fast_append():
-                        pass
-        except CommitFailedException as error:
-            raise PublishConflictError(
-                f"{staged.contract.name}: another run published this table meanwhile, so this run published nothing; "
-                "run it again"
-            ) from error
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                _commit(staged, dict(properties))
+            except CommitFailedException as error:
+                now = self.catalog.load_table((self.database, staged.contract.name))
+                # Not compared whole: a snapshot whose parent expires loses the name of it.
+                is_same = now.metadata.current_snapshot_id == staged.base.metadata.current_snapshot_id
+                if attempt == _ATTEMPTS or not is_same:
+                    raise PublishConflictError(
+                        f"{staged.contract.name}: another run published this table meanwhile, so this run published "
+                        "nothing; run it again"
+                    ) from error
+                # Retention expired snapshots at the same moment; the rows are what they were.
+                staged = replace(staged, base=now)
+            else:
+                break
         return self.snapshot(staged.contract)
 
     def snapshot(self, contract: Contract) -> Snapshot:
@@ -221,6 +235,22 @@ class Lake:
             for table in tables
             if table.current_snapshot() is not None
         }
+
+
+def _commit(staged: Staged, summary: dict[str, str]) -> None:
+    """Put staged files in the place of the rows that they replace, in one commit on the table as it was loaded."""
+    is_new = staged.base.current_snapshot() is None
+    with staged.base.transaction() as transaction:
+        if not is_new and staged.replaces != AlwaysFalse():
+            transaction.delete(staged.replaces, snapshot_properties=summary)
+        if staged.files:
+            transaction.add_files(
+                list(staged.files), snapshot_properties=summary, check_duplicate_files=False
+            )
+        elif is_new:
+            # A table that was published empty differs from one that never was: it has a snapshot.
+            with transaction.update_snapshot(snapshot_properties=summary).fast_append():
+                pass
 
 
 def snapshot_of(table: Table) -> Snapshot:

@@ -1,0 +1,154 @@
+"""What AWS's refusals mean for a user of the lake: the one place where they are put into words.
+
+Whoever meets such an error asks ``explain``: the commands print the answer, runs fail with it. A lake in a folder has
+none of them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from stedi_assets.s3a import aws_region
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import fsspec
+    from botocore.exceptions import ClientError
+
+_REFUSED_CREDENTIALS = (
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "ExpiredToken",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+)
+_OTHER_REGION = ("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException")
+# The permissions that requests ask for which are not called like them.
+_ACTIONS = {
+    "ListObjectsV2": "s3:ListBucket",
+    "HeadBucket": "s3:ListBucket",
+    "HeadObject": "s3:GetObject",
+    "GetObject": "s3:GetObject",
+    "PutObject": "s3:PutObject",
+    "CreateMultipartUpload": "s3:PutObject",
+    "DeleteObject": "s3:DeleteObject",
+    "DeleteObjects": "s3:DeleteObject",
+}
+_FORBIDDEN, _SERVER_ERROR = 403, 500
+
+
+class LakeError(RuntimeError):
+    """The lake cannot be reached or used as it is set up; the message names the variable or the remedy."""
+
+
+def require_bucket(filesystem: fsspec.AbstractFileSystem, lake_uri: str) -> None:
+    """Ask once for the bucket's region, before anything else tries a wrong one in vain, or makes tables elsewhere.
+
+    Glue in another region than the bucket's would answer that there are no tables, and make new ones. S3 is asked
+    first also since its client gives up within seconds on what cannot succeed; Glue's tries for a minute.
+
+    Raises:
+        LakeError: There is no such bucket, it is in another region, or the credentials are missing or wrong.
+    """
+    bucket = urlsplit(lake_uri).netloc
+    try:
+        answer: dict[str, Any] = filesystem.call_s3("get_bucket_location", Bucket=bucket)
+    except Exception as error:
+        if _is_forbidden(error):
+            # Nothing else needs this permission; what is needed is seen when it is used.
+            return
+        if (message := explain(error, lake_uri)) is None:
+            raise
+        raise LakeError(message) from None
+    region, home = aws_region(), answer.get("LocationConstraint")
+    if home is None and (os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")):
+        # Other servers than AWS name no region, which of AWS itself means its first.
+        return
+    home = {None: "us-east-1", "EU": "eu-west-1"}.get(home, home)
+    if region != home:
+        raise LakeError(
+            f"the bucket {bucket} is in {home}, and the region set is {region}: set AWS_REGION={home}"
+        )
+
+
+def explain(error: BaseException, lake_uri: str) -> str | None:
+    """What a user should know of an error of AWS, however wrapped; None if it is no error of AWS, or an unknown one."""
+    from botocore import exceptions as boto
+
+    no_credentials = (
+        boto.NoCredentialsError,
+        boto.PartialCredentialsError,
+        boto.CredentialRetrievalError,
+        boto.ProfileNotFound,
+        boto.SSOError,
+        boto.TokenRetrievalError,
+    )
+    for cause in _causes(error):
+        match cause:
+            case LakeError():
+                return str(cause)
+            case boto.ClientError():
+                return _explain_answer(cause, lake_uri)
+            case _ if isinstance(cause, no_credentials):
+                return (
+                    f"no AWS credentials for {lake_uri} ({cause}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+                    "AWS_PROFILE, or run where a role is given"
+                )
+            case boto.NoRegionError() | boto.InvalidRegionError():
+                return f"no AWS region to look in ({cause}): set AWS_REGION to the region of the bucket of {lake_uri}"
+            case boto.HTTPClientError() | boto.ConnectionError():
+                where = getattr(cause, "kwargs", {}).get("endpoint_url", "the endpoint")
+                address = urlsplit(where)
+                return (
+                    f"nothing answers at {address.hostname or where} ({type(cause).__name__}): check AWS_REGION "
+                    f"({aws_region()}), AWS_ENDPOINT_URL and the network, then try again"
+                )
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _is_forbidden(error: BaseException) -> bool:
+    return isinstance(error, PermissionError) and not any(
+        code in str(cause) for cause in _causes(error) for code in _REFUSED_CREDENTIALS
+    )
+
+
+def _explain_answer(error: ClientError, lake_uri: str) -> str | None:
+    response: dict[str, Any] = dict(error.response)
+    code = str(response.get("Error", {}).get("Code", ""))
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    text = str(error)
+    bucket = urlsplit(lake_uri).netloc
+    if code == "NoSuchBucket":
+        return f"there is no bucket {bucket}: correct STEDI_LAKE_URI ({lake_uri}), or create the bucket"
+    # Some servers have the code in the text alone.
+    if refusal := next((known for known in _REFUSED_CREDENTIALS if known in text), None):
+        return (
+            f"AWS refuses the credentials ({refusal}): correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
+            "AWS_SESSION_TOKEN, or the profile in AWS_PROFILE; if they expire, get new ones; and check the clock"
+        )
+    if code in _OTHER_REGION:
+        return f"the bucket {bucket} is not in {aws_region()}: set AWS_REGION to the region that it is in"
+    if status == _FORBIDDEN or code in ("AccessDenied", "AccessDeniedException"):
+        named = re.search(r"perform: ([a-z0-9]+:\w+)", text)
+        action = named[1] if named else _ACTIONS.get(error.operation_name, error.operation_name)
+        return (
+            f"the credentials do not permit {action} on {lake_uri} or its tables: give their role what "
+            "deploy/cloudformation.yaml gives to the pipeline, or use other credentials"
+        )
+    if status >= _SERVER_ERROR or code == "SlowDown":
+        return f"AWS could not answer {error.operation_name} ({code}), again and again: try again later"
+    return None

@@ -1,0 +1,213 @@
+"""Retention: old snapshots of a table expire, and files that no snapshot needs any more are deleted.
+
+An expired snapshot is but an entry less in a metadata file; the rows that it held, of people who have withdrawn
+since among them, go with its files. Which tables there are and how long to keep what is for the caller to say.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+
+from stedi_assets.lake.iceberg import catalog_exists
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
+
+    from stedi_assets.lake.lake import Lake
+
+# What a run writes is named by no snapshot until the run publishes it, and a reader may be amid a snapshot that was
+# superseded a moment ago. Neither takes a day.
+GRACE = timedelta(days=1)
+# A run that publishes the table meanwhile wins; it will not do so five times in a row.
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What went from a table's folder: superseded snapshots, files, and their size."""
+
+    snapshots: int = 0
+    files: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Removed) -> Removed:
+        """Both together."""
+        return Removed(self.snapshots + other.snapshots, self.files + other.files, self.bytes + other.bytes)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file in a table's folder: path as the file system spells it, bytes, and when it was written."""
+
+    path: str
+    bytes: int
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class _Needed:
+    """Paths of the files that snapshots need: data files, and the manifests, lists and statistics about them."""
+
+    data: set[str]
+    metadata: set[str]
+
+
+def load_table(lake: Lake, name: str) -> Table | None:
+    """A table of the lake; nothing is made if it is not there."""
+    if not catalog_exists(lake.uri):
+        return None
+    try:
+        return lake.catalog.load_table((lake.database, name))
+    except NoSuchTableError:
+        return None
+
+
+def retain(lake: Lake, name: str, *, keep: timedelta, grace: timedelta = GRACE) -> Removed:
+    """Expire a table's snapshots that were superseded long ago, and delete old files that no snapshot needs.
+
+    Safe beside runs that publish the table and readers that began less than ``grace`` ago.
+
+    Args:
+        lake: The lake.
+        name: Name of the table; it need not be there.
+        keep: How long a snapshot stays after another has taken its place; at least ``grace``.
+        grace: How old a file must be at least to be deleted.
+
+    Raises:
+        CommitFailedException: Other runs published the table five times in a row meanwhile.
+    """
+    now = datetime.now(UTC)
+    expired = _expire(lake, name, superseded_until=now - max(keep, grace))
+    stale = [file for file in unreferenced(lake, name) if file.modified <= now - grace]
+    return Removed(snapshots=expired) + delete(lake, stale)
+
+
+def erase_history(lake: Lake, name: str) -> Removed:
+    """Expire all of a table's snapshots but the current one at once, and delete what they alone needed.
+
+    Whoever reads one of them fails. Data files go before the snapshots that name them, so that after a fault the
+    next call still knows them; then nothing of a person is left, as metadata has no bounds of identifying columns.
+
+    Raises:
+        CommitFailedException: Other runs published the table five times in a row meanwhile.
+    """
+    table = load_table(lake, name)
+    if table is None:
+        return Removed()
+    found = _stored(lake, table)
+    heads = {reference.snapshot_id for reference in table.metadata.refs.values()}
+    kept = _needed(lake, table, [item for item in table.snapshots() if item.snapshot_id in heads])
+    gone = _needed(lake, table, [item for item in table.snapshots() if item.snapshot_id not in heads])
+    removed = delete(lake, [found[path] for path in gone.data - kept.data if path in found])
+    removed += Removed(snapshots=_expire(lake, name, superseded_until=datetime.now(UTC)))
+    left = {file.path for file in unreferenced(lake, name)}
+    return removed + delete(lake, [found[path] for path in gone.metadata & left if path in found])
+
+
+def unreferenced(lake: Lake, name: str) -> list[StoredFile]:
+    """Files in a table's folder that no snapshot needs: leftovers of the past, and work of runs in progress.
+
+    Raises:
+        RuntimeError: The table has files elsewhere, so that its folder does not tell what is needed.
+    """
+    table = load_table(lake, name)
+    if table is None:
+        return []
+    # Listed before the snapshots are read: what is published in between is not taken for a leftover.
+    found = _stored(lake, table)
+    table = table.refresh()
+    needed = _needed(lake, table, table.snapshots())
+    metadata = table.metadata
+    tables_own = {
+        table.metadata_location,
+        *(entry.metadata_file for entry in metadata.metadata_log),
+        *(item.statistics_path for item in (*metadata.statistics, *metadata.partition_statistics)),
+    }
+    in_use = needed.data | needed.metadata | _paths(lake, tables_own)
+    root = _path(lake, table.location()) + "/"
+    if not all(path.startswith(root) for path in in_use):
+        raise RuntimeError(f"{name}: the table has files outside {table.location()}; nothing was deleted")
+    return [file for path, file in found.items() if path not in in_use]
+
+
+def delete(lake: Lake, files: Collection[StoredFile]) -> Removed:
+    """Delete files; one that another process deleted first counts as well."""
+    paths = [file.path for file in files]
+    if lake.on_s3 and paths:
+        lake.filesystem.rm(paths)  # a thousand to a request
+    elif paths:
+        for path in map(Path, paths):
+            path.unlink(missing_ok=True)
+        for folder in {Path(path).parent for path in paths}:
+            # Every run has staging folders of its own, so that an emptied one is nobody's; a bucket has none.
+            with suppress(OSError):
+                folder.rmdir()
+    return Removed(files=len(paths), bytes=sum(file.bytes for file in files))
+
+
+def _expire(lake: Lake, name: str, *, superseded_until: datetime) -> int:
+    """Expire snapshots that another one superseded until then; branches and tags stay."""
+    until_ms = superseded_until.timestamp() * 1000
+    for attempt in range(1, _ATTEMPTS + 1):
+        table = load_table(lake, name)
+        if table is None:
+            return 0
+        heads = {reference.snapshot_id for reference in table.metadata.refs.values()}
+        superseded_at = {item.parent_snapshot_id: item.timestamp_ms for item in table.snapshots()}
+        expired = [
+            item.snapshot_id
+            for item in table.snapshots()
+            if item.snapshot_id not in heads
+            and superseded_at.get(item.snapshot_id, item.timestamp_ms) <= until_ms
+        ]
+        if not expired:
+            return 0
+        try:
+            table.maintenance.expire_snapshots().by_ids(expired).commit()
+        except CommitFailedException:
+            if attempt == _ATTEMPTS:
+                raise
+        else:
+            return len(expired)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _stored(lake: Lake, table: Table) -> dict[str, StoredFile]:
+    found: dict[str, dict[str, Any]] = lake.filesystem.find(table.location(), detail=True)
+    return {path: StoredFile(path, int(info["size"]), _modified(info)) for path, info in found.items()}
+
+
+def _modified(info: dict[str, Any]) -> datetime:
+    if "LastModified" in info:  # an object
+        modified: datetime = info["LastModified"]
+        return modified
+    return datetime.fromtimestamp(info["mtime"], UTC)
+
+
+def _needed(lake: Lake, table: Table, snapshots: Iterable[IcebergSnapshot]) -> _Needed:
+    lists, data = set(), set()
+    manifests = {}
+    for snapshot in snapshots:
+        lists.add(snapshot.manifest_list)
+        manifests.update({manifest.manifest_path: manifest for manifest in snapshot.manifests(table.io)})
+    for manifest in manifests.values():
+        data |= {entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io)}
+    return _Needed(_paths(lake, data), _paths(lake, {*lists, *manifests}))
+
+
+def _paths(lake: Lake, addresses: Iterable[str]) -> set[str]:
+    return {_path(lake, address) for address in addresses}
+
+
+def _path(lake: Lake, address: str) -> str:
+    path: str = lake.filesystem._strip_protocol(address)  # noqa: SLF001 - fsspec's only spelling of it
+    return path
