@@ -5,14 +5,15 @@ One op a source reads its files once and makes both tables. How files are read b
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import dagster as dg
-from pyiceberg.expressions import AlwaysFalse, AlwaysTrue, BooleanExpression, In, Not
 
-from stedi_assets.assets.checks import EXPECTATIONS_FILE, Candidate, Outcome, contract_outcome, expected_rows
+from stedi_assets.assets.checks import Outcome, contract_outcome
+from stedi_assets.assets.conservation import Accounts, entries_corrected, rows_replaced
 from stedi_assets.assets.lake_table import (
     OWNERS,
     RESOURCES,
@@ -20,6 +21,7 @@ from stedi_assets.assets.lake_table import (
     check_specs,
     raise_if_blocked,
     report,
+    without_engine_messages,
 )
 from stedi_assets.contracts.dagster import definition_metadata
 from stedi_assets.contracts.models import CONTRACTS
@@ -27,12 +29,14 @@ from stedi_assets.contracts.sources import source_of
 from stedi_assets.lake.lake import Lake, Staged
 from stedi_assets.landing import ledger
 from stedi_assets.landing.files import SOURCES, Listing, list_landing
-from stedi_assets.landing.ledger import Entry
-from stedi_assets.landing.reader import FileReport, Reading, read_landing_files
+from stedi_assets.landing.reader import Reading, read_landing_files
+from stedi_assets.records.convert import OTHER_NAMES
 from stedi_assets.records.piece import Job
 
 # A table of thousands of files is no help to anybody; the ledger has them all.
 _FILES_SHOWN = 100
+# A field that a source adds is in many records. A name that few have may be a person's, in a map with people as keys.
+_FEWEST_RECORDS_OF_A_FIELD = 10
 
 
 class LandingConfig(dg.Config):
@@ -65,7 +69,9 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
             spec for c in tables.values() for spec in check_specs(c.name, ["contract", "row_count"])
         ],
         required_resource_keys=RESOURCES,
+        pool=tables["landing"].name,
     )
+    @without_engine_messages
     def ingest(context: dg.AssetExecutionContext, config: LandingConfig) -> Iterator[Any]:
         began = time.monotonic()
         now = time.time_ns() // 1_000_000
@@ -73,10 +79,18 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
         base = {kind: lake.table(contract) for kind, contract in tables.items()}
         listing = list_landing(lake, source)
         entries = ledger.read_entries(lake, source)
+        in_step = {
+            kind: ledger.is_in_step(base[kind], entries.values()) and not config.full_refresh
+            for kind in tables
+        }
+        known = dict(entries)
+        for kind in tables:
+            if not in_step[kind]:
+                known |= entries_corrected(kind, base[kind], known, context.resources.engine)
         pending = [
             file
             for file in listing.files
-            if config.full_refresh or file.path not in entries or entries[file.path].identity != file.identity
+            if config.full_refresh or file.path not in known or known[file.path].identity != file.identity
         ]
         job = Job(
             source=source_of(tables["landing"]),
@@ -86,26 +100,25 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
             quarantined_folder=lake.new_folder(tables["quarantine"]),
             ingested_at=now,
         )
-        reading = read_landing_files(job, pending, context.resources.engine)
+        reading = read_landing_files(
+            job, pending, context.resources.engine, relist=partial(list_landing, lake, source)
+        )
         read = [item for item in reading.files if item.failure is None]
-        kept = {
-            path: entry for path, entry in entries.items() if path not in {item.file.path for item in read}
-        }
+        kept = {path: entry for path, entry in known.items() if path not in {item.file.path for item in read}}
         outcomes: dict[str, dict[str, Outcome]] = {}
         staged: dict[str, Staged] = {}
         for kind, contract in tables.items():
-            in_step = ledger.is_in_step(base[kind], entries.values()) and not config.full_refresh
             staged[kind] = Staged(
                 contract,
                 base[kind],
                 job.landed_folder if kind == "landing" else job.quarantined_folder,
                 reading.landed_files if kind == "landing" else reading.quarantined_files,
-                replaces=_rows_replaced(read, entries, kept, in_step=in_step),
+                replaces=rows_replaced(read, entries, kept, in_step=in_step[kind]),
             )
             candidate, verdict = candidate_of(context, staged[kind])
-            accounts = _Accounts(kind, reading, kept, entries if in_step else None)
+            accounts = Accounts(kind, reading, kept, entries, in_step[kind])
             outcomes[kind] = {
-                "contract": contract_outcome(verdict),
+                "contract": _with_drift(contract_outcome(verdict), reading if kind == "landing" else None),
                 "row_count": accounts.outcome(contract.name, candidate),
             }
             yield from report(outcomes[kind], contract.name, staged[kind])
@@ -116,7 +129,7 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
         for kind, contract in tables.items():
             yield dg.Output(staged[kind], output_name=contract.name, metadata={**shown, "seconds": seconds})
         # The tables are published when the generator gets here; from now on the ledger answers for their rows.
-        ledger.record(lake, source, listing, read, entries, run_id=context.run.run_id, now=now)
+        ledger.record(lake, source, listing, read, entries, kept=kept, run_id=context.run.run_id, now=now)
 
     return ingest
 
@@ -125,78 +138,14 @@ def _paths(listing: Listing) -> set[str]:
     return {file.path for file in listing.files}
 
 
-def _rows_replaced(
-    read: Sequence[FileReport], entries: Mapping[str, Entry], kept: Mapping[str, Entry], *, in_step: bool
-) -> BooleanExpression:
-    """Which published rows go: those of files that were read again, and those that no entry answers for."""
-    if not in_step:
-        return Not(In(term="source_file", literals=list(kept))) if kept else AlwaysTrue()
-    again = [item.file.path for item in read if item.file.path in entries]
-    return In(term="source_file", literals=again) if again else AlwaysFalse()
-
-
-@dataclass(frozen=True)
-class _Accounts:
-    """Conservation: what was found in each file against what was staged of it.
-
-    Attributes:
-        kind: ``landing`` or ``quarantine``.
-        reading: What was found and staged.
-        kept: Entries whose rows stay.
-        before: The ledger, if the table should agree with it.
-    """
-
-    kind: str
-    reading: Reading
-    kept: Mapping[str, Entry]
-    before: Mapping[str, Entry] | None
-
-    def outcome(self, table: str, candidate: Candidate) -> Outcome:
-        """The outcome of ``row_count``."""
-        staged = {
-            row["source_file"]: row["count"]
-            for row in candidate.frame.groupBy("source_file").count().collect()
-        }
-        read = [item for item in self.reading.files if item.failure is None]
-        other = {item.file.path: item.quarantined if self.kind == "landing" else item.landed for item in read}
-        unaccounted = [
-            item.file.path
-            for item in read
-            if item.records != staged.get(item.file.path, 0) + other[item.file.path]
-        ]
-        rows_kept = sum(self._rows(entry) for entry in self.kept.values())
-        expected = expected_rows(candidate.lake, candidate.settings, table)
-        figures: dict[str, Any] = {
-            "files_read": len(read),
-            "records_found": sum(item.records for item in read),
-            "rows": candidate.rows,
-            "rows_of_other_files": rows_kept,
-            "files_unaccounted_for": len(unaccounted),
-            "files_unreadable": len(self.reading.files) - len(read),
-        }
-        wrong = []
-        if unaccounted:
-            wrong.append(
-                f"records found are not rows landed and quarantined in {', '.join(unaccounted[:10])}"
-            )
-        if self.before is not None:
-            answered_for = sum(self._rows(entry) for entry in self.before.values())
-            if answered_for != candidate.before.rows:
-                wrong.append(
-                    f"the table has {candidate.before.rows} rows where its ledger has {answered_for}: something else "
-                    "wrote to it; rebuild it with full_refresh"
-                )
-        if expected is not None:
-            figures["rows_expected"] = expected
-            if candidate.rows + rows_kept != expected:
-                wrong.append(f"{EXPECTATIONS_FILE} expects {expected} rows in all")
-        if wrong:
-            return Outcome(passed=False, metadata={**figures, "wrong": "; ".join(wrong)})
-        severity = dg.AssetCheckSeverity.WARN
-        return Outcome(passed=not figures["files_unreadable"], metadata=figures, severity=severity)
-
-    def _rows(self, entry: Entry) -> int:
-        return entry.landed if self.kind == "landing" else entry.quarantined
+def _with_drift(outcome: Outcome, reading: Reading | None) -> Outcome:
+    """A contract's outcome, in which fields that the contract does not know are worth a warning, and never an error."""
+    drift = _without_rare_names(sum((item.drift for item in reading.files), Counter())) if reading else None
+    if not drift:
+        return outcome
+    severity = outcome.severity if outcome.blocks else dg.AssetCheckSeverity.WARN
+    metadata = {**outcome.metadata, "unknown_fields": dict(drift)}
+    return replace(outcome, passed=False, severity=severity, metadata=metadata)
 
 
 def _metadata(listing: Listing, reading: Reading, gone: Sequence[str]) -> dict[str, Any]:
@@ -210,6 +159,7 @@ def _metadata(listing: Listing, reading: Reading, gone: Sequence[str]) -> dict[s
         totals["repaired"].update(item.repaired)
         totals["quarantined_because"].update(item.reasons)
         totals["unknown_fields"].update(item.drift)
+    totals["unknown_fields"] = _without_rare_names(totals["unknown_fields"])
     files = [
         dg.TableRecord(
             {
@@ -239,6 +189,13 @@ def _metadata(listing: Listing, reading: Reading, gone: Sequence[str]) -> dict[s
         shown["ignored"] = list(listing.ignored[:_FILES_SHOWN])
     if gone:
         shown["gone"] = list(gone[:_FILES_SHOWN])
+    return shown
+
+
+def _without_rare_names(fields: Counter[str]) -> Counter[str]:
+    shown: Counter[str] = Counter()
+    for name, records in fields.items():
+        shown[name if records >= _FEWEST_RECORDS_OF_A_FIELD else OTHER_NAMES] += records
     return shown
 
 

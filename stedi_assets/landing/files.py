@@ -58,8 +58,8 @@ def list_landing(lake: Lake, source: str) -> Listing:
     files, ignored = [], []
     for name, info in sorted(found.items()):
         path = name.removeprefix(prefix)
-        file = _landing_file(path, info)
-        if file is None or _is_set_aside(path.removeprefix(landing_folder(source))):
+        file = landing_file(path, info, below=landing_folder(source))
+        if file is None:
             ignored.append(path)
         else:
             files.append(file)
@@ -77,7 +77,16 @@ def _is_set_aside(path: str) -> bool:
     return any(part.startswith((".", "_")) for part in parts) or parts[-1].startswith("test-")
 
 
-def _landing_file(path: str, info: dict[str, Any]) -> LandingFile | None:
+def landing_file(path: str, info: dict[str, Any], below: str = "") -> LandingFile | None:
+    """A file as what it is by its name; None if such files are ignored.
+
+    Args:
+        path: Path below the lake.
+        info: What fsspec says of the file.
+        below: The part of the path that does not count.
+    """
+    if _is_set_aside(path.removeprefix(below)):
+        return None
     suffixes = [suffix.lower() for suffix in PurePosixPath(path).suffixes]
     compression = _COMPRESSION.get(suffixes[-1]) if suffixes else None
     kind = suffixes[-2] if compression and len(suffixes) > 1 else "".join(suffixes[-1:])

@@ -79,15 +79,28 @@ def record(  # noqa: PLR0913 - what a run knows of its files
     read: Iterable[FileReport],
     entries: Mapping[str, Entry],
     *,
+    kept: Mapping[str, Entry],
     run_id: str,
     now: int,
 ) -> None:
-    """Enter the files that a run read; mark files that disappeared, and those that came back."""
+    """Enter the files that a run read; mark files that disappeared, and those that came back.
+
+    Args:
+        lake: The lake.
+        source: The source.
+        listing: Its files now.
+        read: Files that the run read.
+        entries: The ledger as it was.
+        kept: Entries of files that the run did not read, as they should be.
+        run_id: The run.
+        now: When it began, epoch ms UTC.
+    """
     present = {file.path for file in listing.files}
     changed = {item.file.path: entry_of(item, source, now, run_id) for item in read}
-    for path, entry in entries.items():
-        if path not in changed and (path in present) != (entry.missing_since is None):
-            changed[path] = replace(entry, missing_since=None if path in present else now)
+    for path, entry in kept.items():
+        missing_since = None if path in present else entry.missing_since or now
+        if (marked := replace(entry, missing_since=missing_since)) != entries[path]:
+            changed[path] = marked
     if changed:
         _write(lake, list(changed.values()), superseded=[path for path in changed if path in entries])
 
@@ -114,9 +127,20 @@ def _write(lake: Lake, changed: Sequence[Entry], superseded: Sequence[str]) -> N
             return
 
 
-def is_in_step(table: Table, entries: Iterable[Entry]) -> bool:
-    """Whether the run that last published a landing or quarantine table also came to the ledger."""
+def amend(lake: Lake, entries: Sequence[Entry]) -> None:
+    """Put other entries in the place of those of the same files; see ``_write`` for what it raises."""
+    if entries:
+        _write(lake, entries, superseded=[entry.source_file for entry in entries])
+
+
+def publisher(table: Table) -> str | None:
+    """The run that last published a landing or quarantine table; None if none did."""
     current = table.current_snapshot()
     if current is None or current.summary is None:
-        return True
-    return current.summary.additional_properties.get(RUN_ID) in {entry.run_id for entry in entries}
+        return None
+    return current.summary.additional_properties.get(RUN_ID)
+
+
+def is_in_step(table: Table, entries: Iterable[Entry]) -> bool:
+    """Whether the run that last published a landing or quarantine table also came to the ledger."""
+    return table.current_snapshot() is None or publisher(table) in {entry.run_id for entry in entries}

@@ -6,22 +6,28 @@ as Spark's own writers do, and the driver publishes only the files of tasks that
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pyspark import cloudpickle
+
+from stedi_assets import records
 from stedi_assets.records.piece import PIECE_BYTES, Job, Piece, PieceReport, TaskReport, task_function
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from stedi_assets.engine import SparkEngine
-    from stedi_assets.landing.files import LandingFile
+    from stedi_assets.landing.files import LandingFile, Listing
 
 # Opening a file costs about as much as reading this many bytes.
 _OPEN_COST_BYTES = 64 * 1024
 # Compressed text grows about so much; only the spread of work depends on it.
 _COMPRESSION_RATIO = 8
+# One waits for the file system while the other parses.
+_SAIL_TASKS_PER_CORE = 2
 
 
 @dataclass
@@ -58,8 +64,13 @@ class Reading:
     files: tuple[FileReport, ...]
 
 
-def read_landing_files(job: Job, files: Sequence[LandingFile], engine: SparkEngine) -> Reading:
+def read_landing_files(
+    job: Job, files: Sequence[LandingFile], engine: SparkEngine, relist: Callable[[], Listing]
+) -> Reading:
     """Read landing files on the engine; each record is staged once, as landed or as quarantined.
+
+    A file that is not the same when it is listed again may have been read half before and half after it changed: it
+    counts as not read.
 
     Ranges in doubt are read in a second round, as runs of neighbours between ranges that are not. A file that
     fails in one piece counts as a whole as not read; what other pieces staged of it must not be published, so
@@ -76,6 +87,12 @@ def read_landing_files(job: Job, files: Sequence[LandingFile], engine: SparkEngi
             for report in reports
             for piece in report.pieces
             if piece.failure is not None
+        }
+        identities = {file.path: file.identity for file in relist().files}
+        new_failures |= {
+            file.path: "it changed while it was read; the next run reads it"
+            for file in readable
+            if identities.get(file.path, file.identity) != file.identity
         }
         failures |= new_failures
         staged_of_failed = any(
@@ -127,21 +144,30 @@ def _runs_in_doubt(reports: Iterable[TaskReport], files: dict[str, LandingFile])
 
 
 def _run(job: Job, pieces: Sequence[Piece], engine: SparkEngine) -> list[TaskReport]:
-    tasks = _packed(pieces)
+    tasks = _packed(pieces, engine)
     if not tasks:
         return []
+    # Workers need not have this package: the reader travels with the job, by value.
+    cloudpickle.register_pickle_by_value(records)
     numbers = engine.session.range(0, len(tasks), 1, numPartitions=len(tasks))
     rows = numbers.mapInArrow(task_function(job, tasks), "report string").collect()
     return [TaskReport.from_json(row["report"]) for row in rows]
 
 
-def _packed(pieces: Sequence[Piece]) -> tuple[tuple[Piece, ...], ...]:
-    """Pieces in order, as many to a task as make up one large piece."""
+def _packed(pieces: Sequence[Piece], engine: SparkEngine) -> tuple[tuple[Piece, ...], ...]:
+    """Pieces in order, as many to a task as make up one large piece, or more on an engine of few tasks."""
+    costs = [
+        (piece.end - piece.start) * (_COMPRESSION_RATIO if piece.compression else 1) + _OPEN_COST_BYTES
+        for piece in pieces
+    ]
+    full = PIECE_BYTES
+    if engine.spark == "sail":
+        # Sail runs all tasks at once: eighty took 3.5 GB and twice the work of four, which took 1 GB.
+        full = max(full, sum(costs) // (_SAIL_TASKS_PER_CORE * (os.cpu_count() or 1)))
     tasks: list[list[Piece]] = []
-    load = PIECE_BYTES
-    for piece in pieces:
-        cost = (piece.end - piece.start) * (_COMPRESSION_RATIO if piece.compression else 1) + _OPEN_COST_BYTES
-        if load + cost > PIECE_BYTES:
+    load = full
+    for piece, cost in zip(pieces, costs, strict=True):
+        if load + cost > full:
             tasks.append([])
             load = 0
         tasks[-1].append(piece)
@@ -163,7 +189,7 @@ def _reading(
             total.drift.update(piece.drift)
             total.reasons.update(piece.reasons)
     return Reading(
-        tuple(report.landed_file for report in reports if report.landed_file),
-        tuple(report.quarantined_file for report in reports if report.quarantined_file),
+        tuple(file for report in reports for file in report.landed_files),
+        tuple(file for report in reports for file in report.quarantined_files),
         tuple(by_path.values()),
     )

@@ -54,7 +54,9 @@ def parse_lines(text: bytes, offset: int, source: Source) -> Parsed | None:
     )
 
 
-def parse_damaged(window: bytes, offset: int, source: Source, *, final: bool) -> tuple[Parsed, int]:
+def parse_damaged(
+    window: bytes, offset: int, source: Source, *, final: bool, before_object: bool = False
+) -> tuple[Parsed, int]:
     """Parse what can be parsed of any text, quarantine the rest, and say how many bytes are settled.
 
     Args:
@@ -63,9 +65,10 @@ def parse_damaged(window: bytes, offset: int, source: Source, *, final: bool) ->
             window of twice `split.MAX_RECORD_BYTES` is never left wholly unsettled.
         offset: where `window` begins in the file, in bytes.
         source: the fields and rules.
-        final: whether `window` reaches the end of the file.
+        final: whether `window` reaches the end of the file, or of what is to be read.
+        before_object: whether an object follows there that is known to be a record.
     """
-    found = split_records(window, final=final)
+    found = split_records(window, final=final, before_object=before_object)
     outcome = Outcome(source, window, offset, repaired=found.separators)
     decode = json_decoder()
     objects = {}

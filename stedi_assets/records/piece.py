@@ -9,24 +9,24 @@ Travels to executors by value, as the parsers do: imports only what every execut
 
 from __future__ import annotations
 
-import io
 import json
-import uuid
+import traceback
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import fsspec
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stedi_assets.records.csv_rows import Header, parse_csv
-from stedi_assets.records.parse import Parsed, Source, parse_damaged, parse_lines
+from stedi_assets.records.mixed import INDEPENDENT_RECORDS, parse_text
+from stedi_assets.records.parse import Parsed, Source, parse_lines
+from stedi_assets.records.staging import Staging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 # Large enough that a task's cost is its data, small enough that two tasks a core fit in memory many times over.
 PIECE_BYTES = 16 * 1024 * 1024
@@ -36,7 +36,7 @@ _OVERHANG_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Piece:
-    """Bytes ``start`` to ``end`` of a file; ``is_whole`` and then ``is_settled`` mean that records begin at ``start``.
+    """Bytes ``start`` to ``end`` of a file.
 
     Attributes:
         file: Path below the lake.
@@ -87,13 +87,22 @@ class PieceReport:
     drift: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
 
+    def count(self, parsed: Parsed) -> None:
+        """Add the figures of a part."""
+        self.records += parsed.records
+        self.landed += parsed.landed.height
+        self.quarantined += parsed.quarantined.height
+        self.repaired.update(parsed.repaired)
+        self.drift.update(parsed.drift)
+        self.reasons.update(parsed.quarantined["reasons"].explode(empty_as_null=False).to_list())
+
 
 @dataclass(frozen=True)
 class TaskReport:
     """What a task wrote, and what became of its pieces."""
 
-    landed_file: str | None
-    quarantined_file: str | None
+    landed_files: tuple[str, ...]
+    quarantined_files: tuple[str, ...]
     pieces: tuple[PieceReport, ...]
 
     def to_json(self) -> str:
@@ -134,129 +143,121 @@ class Job:
 
 
 def run_task(job: Job, pieces: tuple[Piece, ...]) -> TaskReport:
-    """Read pieces, write their rows to at most one file of each kind, and report."""
+    """Read pieces, write their rows, and report. A piece that fails has no row in a file that is reported."""
     filesystem, _ = fsspec.url_to_fs(job.lake, **job.storage_options)
-    landed: list[pl.DataFrame] = []
-    quarantined: list[pl.DataFrame] = []
+    landed, quarantined = (
+        Staging(filesystem, folder) for folder in (job.landed_folder, job.quarantined_folder)
+    )
     reports = []
     for piece in pieces:
-        report, parsed = _read_piece(job, piece, filesystem)
-        reports.append(report)
-        landed += [_with_provenance(part.landed, job, piece) for part in parsed]
-        quarantined += [_with_provenance(part.quarantined, job, piece) for part in parsed]
-    return TaskReport(
-        _write(filesystem, job.landed_folder, landed),
-        _write(filesystem, job.quarantined_folder, quarantined),
-        tuple(reports),
-    )
-
-
-def _read_piece(job: Job, piece: Piece, filesystem: Any) -> tuple[PieceReport, list[Parsed]]:  # noqa: ANN401 - fsspec is untyped
-    try:
-        if piece.is_settled:
-            report = PieceReport(piece.file, piece.start, piece.end)
-            parsed = list(_read_settled(job, piece, filesystem))
+        report = PieceReport(piece.file, piece.start, piece.end)
+        landed_of_piece, quarantined_of_piece = landed.part(), quarantined.part()
+        try:
+            for parsed in _parsed(job, piece, report, filesystem):
+                report.count(parsed)
+                landed_of_piece.add(_with_provenance(parsed.landed, job, piece))
+                quarantined_of_piece.add(_with_provenance(parsed.quarantined, job, piece))
+        except (EOFError, OSError, zlib.error) as error:
+            report = PieceReport(piece.file, piece.start, piece.end, failure=_failure(error))
         else:
-            report, parsed = _read_range(job, piece, filesystem)
-    except FileNotFoundError:
-        return PieceReport(piece.file, piece.start, piece.end, failure="it vanished after it was listed"), []
-    except PermissionError:
-        return PieceReport(piece.file, piece.start, piece.end, failure="reading it is not permitted"), []
-    except (ConnectionError, TimeoutError):
-        # Not the file's fault: the run fails, and may be tried again.
-        raise
-    except (EOFError, OSError, zlib.error) as error:
-        # The class says what is wrong; the message may hold what was in the file.
-        failure = f"it cannot be read ({type(error).__name__}: damaged, or not compressed as its name says)"
-        return PieceReport(piece.file, piece.start, piece.end, failure=failure), []
-    for part in parsed:
-        report.records += part.records
-        report.landed += part.landed.height
-        report.quarantined += part.quarantined.height
-        report.repaired.update(part.repaired)
-        report.drift.update(part.drift)
-        report.reasons.update(part.quarantined["reasons"].explode(empty_as_null=False).to_list())
-    return report, parsed
+            landed.take(landed_of_piece)
+            quarantined.take(quarantined_of_piece)
+        reports.append(report)
+    return TaskReport(landed.finish(), quarantined.finish(), tuple(reports))
 
 
-def _read_range(job: Job, piece: Piece, filesystem: Any) -> tuple[PieceReport, list[Parsed]]:  # noqa: ANN401 - as above
-    """Settle the lines that begin in a range, if they are plain; the line across its start is its neighbour's."""
+def _failure(error: Exception) -> str:
+    """Why a file cannot be read; the message of the error is left out, as it may hold what was in the file.
+
+    Raises:
+        ConnectionError, TimeoutError: Not the file's fault: the run fails, and may be tried again.
+    """
+    if isinstance(error, ConnectionError | TimeoutError):
+        raise error
+    if isinstance(error, FileNotFoundError):
+        return "it vanished after it was listed"
+    if isinstance(error, PermissionError):
+        return "reading it is not permitted"
+    return f"it cannot be read ({type(error).__name__}: damaged, or not compressed as its name says)"
+
+
+def _parsed(job: Job, piece: Piece, report: PieceReport, filesystem: Any) -> Iterator[Parsed]:  # noqa: ANN401 - fsspec is untyped
+    return (_parse_settled if piece.is_settled else _parse_range)(job, piece, report, filesystem)
+
+
+def _parse_range(job: Job, piece: Piece, report: PieceReport, filesystem: Any) -> Iterator[Parsed]:  # noqa: ANN401 - as above
+    """Settle the lines that begin in a range, if they are plain; the line across its start is its neighbour's.
+
+    Unless it begins with the file, a range without two plain records shows nothing of where it stands: it may be
+    inside a record.
+    """
     before = max(0, piece.start - 1)
     text = filesystem.cat_file(
         f"{job.lake}/{piece.file}", before, min(piece.end + _OVERHANG_BYTES, piece.size)
     )
     first = 0 if piece.start == 0 else text.find(b"\n") + 1
-    behind = text.find(b"\n", piece.end - 1 - before) + 1
-    if piece.end == piece.size:
-        behind = len(text)
-    report = PieceReport(piece.file, before + first, before + behind)
-    if (first == 0 and piece.start > 0) or behind == 0 or first > behind:
-        return PieceReport(piece.file, piece.start, piece.end, in_doubt=True), []
-    parsed = parse_lines(text[first:behind], report.start, job.source)
-    if parsed is None:
-        report.in_doubt = True
-        return report, []
-    return report, [parsed]
+    behind = len(text) if piece.end == piece.size else text.find(b"\n", piece.end - 1 - before) + 1
+    report.in_doubt = True
+    if (first == 0 and piece.start > 0) or behind <= first:
+        return
+    parsed = parse_lines(text[first:behind], before + first, job.source)
+    if parsed is not None and (piece.start == 0 or parsed.records >= INDEPENDENT_RECORDS):
+        report.start, report.end, report.in_doubt = before + first, before + behind, False
+        yield parsed
 
 
-def _read_settled(job: Job, piece: Piece, filesystem: Any) -> Iterator[Parsed]:  # noqa: ANN401 - as above
+def _parse_settled(job: Job, piece: Piece, _: PieceReport, filesystem: Any) -> Iterator[Parsed]:  # noqa: ANN401 - as above
     """Read from one place between records to another, in windows, whatever the text is like."""
+    with filesystem.open(f"{job.lake}/{piece.file}", "rb", compression=piece.compression) as stream:
+        yield from parse_stream(stream, piece, job.source)
+
+
+def parse_stream(stream: BinaryIO, piece: Piece, source: Source) -> Iterator[Parsed]:
+    """Parse a settled piece of a file that is open, uncompressed; its records are in as many parts as it takes."""
     header: Header | None = None
     rest, offset = b"", piece.start
-    with filesystem.open(f"{job.lake}/{piece.file}", "rb", compression=piece.compression) as stream:
-        if piece.compression is None:
-            stream.seek(piece.start)
-        remaining = None if piece.compression else piece.end - piece.start
-        while True:
-            text = stream.read(PIECE_BYTES if remaining is None else min(PIECE_BYTES, remaining))
-            if remaining is not None:
-                remaining -= len(text)
-            final = not text or remaining == 0
-            window = rest + text
-            if piece.is_csv:
-                parsed, settled, header = parse_csv(window, offset, job.source, final=final, header=header)
-            else:
-                parsed, settled = _parse_json(window, offset, job.source, final=final)
-            yield parsed
-            rest, offset = window[settled:], offset + settled
-            if final:
-                return
-
-
-def _parse_json(window: bytes, offset: int, source: Source, *, final: bool) -> tuple[Parsed, int]:
-    """Parse what of a window can be settled, as plain lines if it is that."""
-    lines_end = len(window) if final else window.rfind(b"\n") + 1
-    plain = parse_lines(window[:lines_end], offset, source) if lines_end else None
-    return (plain, lines_end) if plain is not None else parse_damaged(window, offset, source, final=final)
+    if piece.compression is None:
+        stream.seek(piece.start)
+    remaining = None if piece.compression else piece.end - piece.start
+    while True:
+        text = stream.read(PIECE_BYTES if remaining is None else min(PIECE_BYTES, remaining))
+        if remaining is not None:
+            remaining -= len(text)
+        final = not text or remaining == 0
+        window = rest + text
+        if piece.is_csv:
+            rows, settled, header = parse_csv(window, offset, source, final=final, header=header)
+            yield rows
+        else:
+            parts, settled = parse_text(
+                window, offset, source, final=final, before_object=final and piece.end < piece.size
+            )
+            yield from parts
+        rest, offset = window[settled:], offset + settled
+        if final:
+            return
 
 
 def _with_provenance(rows: pl.DataFrame, job: Job, piece: Piece) -> pl.DataFrame:
     return rows.with_columns(source_file=pl.lit(piece.file), ingested_at=pl.lit(job.ingested_at, pl.Int64))
 
 
-def _write(filesystem: Any, folder: str, frames: list[pl.DataFrame]) -> str | None:  # noqa: ANN401 - as above
-    """Write rows to a new file; its name is the task's own, so that a task that runs twice doubles nothing."""
-    rows = pl.concat(frames) if frames else pl.DataFrame()
-    if rows.is_empty():
-        return None
-    buffer = io.BytesIO()
-    table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
-    # Without the schema that Arrow would add, by which Sail reads lists and texts as their 64-bit kinds.
-    pq.write_table(table, buffer, compression="zstd", store_schema=False)
-    address = f"{folder}/{uuid.uuid4().hex}.parquet"
-    filesystem.pipe_file(address, buffer.getvalue())
-    return address
-
-
 def task_function(
     job: Job, tasks: tuple[tuple[Piece, ...], ...]
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     """The function that Spark maps over the numbers of the tasks; it yields one report, as JSON, for each."""
 
-    def run_tasks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def run_tasks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for number in batch.column("id").to_numpy():
-                report = run_task(job, tasks[int(number)]).to_json()
+                try:
+                    report = run_task(job, tasks[int(number)]).to_json()
+                except Exception as error:  # noqa: BLE001 - raised again, without its message
+                    # Spark and Dagster log messages, and this one may quote a record.
+                    place = traceback.extract_tb(error.__traceback__)[-1]
+                    raise RuntimeError(
+                        f"a task of the record reader failed: {type(error).__name__} at {place.filename}:{place.lineno}"
+                    ) from None
                 yield pa.RecordBatch.from_pydict({"report": [report]})
 
     return run_tasks

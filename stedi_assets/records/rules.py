@@ -69,9 +69,11 @@ def partition(
     frame: pl.DataFrame, rules: tuple[Rule, ...]
 ) -> tuple[pl.DataFrame, list[tuple[int, tuple[str, ...]]]]:
     """The rows that keep every rule; of the others, `source_position` and reasons (`rule:<name>`)."""
+    if frame.is_empty() or not rules:
+        return frame, []
     names = [f"rule:{rule.name}" for rule in rules]
     broken = frame.select([failing(rule).alias(name) for rule, name in zip(rules, names, strict=True)])
-    if not rules or not (any_broken := broken.select(pl.any_horizontal(pl.all())).to_series()).any():
+    if not (any_broken := broken.select(pl.any_horizontal(pl.all())).to_series()).any():
         return frame, []
     positions = frame["source_position"].filter(any_broken).to_list()
     flags = broken.filter(any_broken).rows()

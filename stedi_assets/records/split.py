@@ -75,13 +75,14 @@ class Split:
     consumed: int = 0
 
 
-def split_records(window: bytes, *, final: bool) -> Split:
+def split_records(window: bytes, *, final: bool, before_object: bool = False) -> Split:
     """Find the records in `window`; unless it is the `final` one, leave what more text could change.
 
+    The final one ends with the file, or `before_object`: where an object begins that is known to be a record.
     The outcome does not depend on how a file is divided into windows. A window of at least twice
     `MAX_RECORD_BYTES` is never left wholly unconsumed.
     """
-    return _Splitter(window, final=final).run()
+    return _Splitter(window, final=final, before_object=before_object).run()
 
 
 def is_cut_short(text: bytes) -> bool:
@@ -90,9 +91,10 @@ def is_cut_short(text: bytes) -> bool:
 
 
 class _Splitter:
-    def __init__(self, window: bytes, *, final: bool) -> None:
+    def __init__(self, window: bytes, *, final: bool, before_object: bool) -> None:
         self.text = window
         self.final = final
+        self.before_object = before_object
         self.known = _Known()
         self.found = Split()
 
@@ -165,6 +167,7 @@ class _Splitter:
             if match.lastindex:
                 position = match.end()
                 object_follows = text[position : position + 1] == b"{" and position not in nested
+                object_follows |= self.before_object and position == len(text)
                 if kind == "other" or object_follows:
                     return candidate
                 continue

@@ -1,0 +1,130 @@
+"""Text without some of its records: their bytes go, with a separator each, and every other record stays as it was.
+
+Here: which bytes to leave out, and the proof that nothing else changed. Not here: whose records go, and files.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from stedi_assets.records.csv_rows import parse_csv
+from stedi_assets.records.parse import parse_damaged
+from stedi_assets.records.split import BOM, split_records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import polars as pl
+
+    from stedi_assets.records.source import Parsed, Source
+
+_COMMA = re.compile(rb"\s*+,\s*+")
+_COMMA_BEFORE = re.compile(rb",\s*+\Z")
+_LINE_END = re.compile(rb"[ \t\r]*+\n")
+
+
+class RemovalError(ValueError):
+    """The records cannot be left out without changing how others are read."""
+
+
+def remove_records(
+    text: bytes, source: Source, *, is_csv: bool, doomed: Callable[[Parsed], set[int]]
+) -> bytes | None:
+    """Leave records out of the text of a file; None if none are to go.
+
+    Args:
+        text: The whole file, uncompressed.
+        source: Its fields and rules.
+        is_csv: Whether it is CSV; JSON otherwise.
+        doomed: Positions of the records that go, given all records of the file.
+
+    Raises:
+        RemovalError: In damaged text, what is one record can depend on the record before it.
+    """
+    before = _parse(text, source, is_csv=is_csv)
+    gone = doomed(before)
+    if not gone:
+        return None
+    kept = _records(before, gone)
+    for cuts, filling in (
+        # As a delivery without those records would have been.
+        (_row_cuts(text, before, gone) if is_csv else _cuts_with_separators(text, gone), b""),
+        # Where a record stood between broken ones, a newline keeps these apart.
+        (_row_cuts(text, before, gone) if is_csv else _cuts(text, gone), b"\n"),
+    ):
+        shortened = _without(text, cuts, filling)
+        after = _records(_parse(shortened, source, is_csv=is_csv), set())
+        if all(one.equals(other) for one, other in zip(kept, after, strict=True)):
+            return shortened
+    raise RemovalError
+
+
+def _parse(text: bytes, source: Source, *, is_csv: bool) -> Parsed:
+    if is_csv:
+        return parse_csv(text, 0, source, final=True, header=None)[0]
+    return parse_damaged(text, 0, source, final=True)[0]
+
+
+def _records(parsed: Parsed, gone: set[int]) -> tuple[pl.DataFrame, ...]:
+    """The landed and the quarantined records in order, but for those that are gone, wherever they stand."""
+    return tuple(
+        frame.remove(frame["source_position"].is_in(list(gone))).drop("source_position")
+        for frame in (parsed.landed, parsed.quarantined)
+    )
+
+
+def _row_cuts(text: bytes, parsed: Parsed, gone: set[int]) -> list[tuple[int, int]]:
+    """Start and end of CSV rows; a row ends where the next begins."""
+    starts = sorted([*parsed.landed["source_position"], *parsed.quarantined["source_position"]])
+    ends = dict(zip(starts, [*starts[1:], len(text)], strict=True))
+    return [(start, ends[start]) for start in sorted(gone)]
+
+
+def _cuts(text: bytes, gone: set[int]) -> list[tuple[int, int]]:
+    """Start and end of JSON records."""
+    return [(start, end) for start, end, _ in split_records(text, final=True).spans if start in gone]
+
+
+def _cuts_with_separators(text: bytes, gone: set[int]) -> list[tuple[int, int]]:
+    """Start and end of neighbouring JSON records that go together, with the separator that they leave over."""
+    return [
+        _with_separator(text, behind_last, start, end, next_start)
+        for behind_last, start, end, next_start in _runs(text, gone)
+    ]
+
+
+def _runs(text: bytes, gone: set[int]) -> Iterator[tuple[int, int, int, int]]:
+    """For each run of neighbours that go: end of the record before, its start, its end, start of the record after."""
+    behind_last, run_start, run_end = 0, -1, -1
+    for start, end, _ in split_records(text, final=True).spans:
+        if start in gone:
+            run_start = start if run_start < 0 else run_start
+            run_end = end
+        else:
+            if run_start >= 0:
+                yield behind_last, run_start, run_end, start
+            behind_last, run_start = end, -1
+    if run_start >= 0:
+        yield behind_last, run_start, run_end, len(text)
+
+
+def _with_separator(text: bytes, behind_last: int, start: int, end: int, next_start: int) -> tuple[int, int]:
+    if comma := _COMMA.match(text, end, next_start):
+        return start, comma.end()
+    if comma := _COMMA_BEFORE.search(text[behind_last:start]):
+        return behind_last + comma.start(), end
+    *lines, line = text[behind_last:start].split(b"\n")
+    begins_line = (lines or not behind_last) and not line.removeprefix(BOM).strip(b" \t")
+    newline = _LINE_END.match(text, end, next_start)
+    if newline and begins_line:
+        return start, newline.end()
+    return start, end
+
+
+def _without(text: bytes, cuts: list[tuple[int, int]], filling: bytes) -> bytes:
+    kept, position = [], 0
+    for start, end in cuts:
+        kept += [text[position:start], filling]
+        position = end
+    return b"".join([*kept, text[position:]])

@@ -1,0 +1,5 @@
+"""The S3 and Glue server, for the tests of this folder that need it."""
+
+from stedi_assets_tests.aws_lake import new_lake, s3_server
+
+__all__ = ["new_lake", "s3_server"]

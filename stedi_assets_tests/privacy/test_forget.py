@@ -1,0 +1,352 @@
+"""A person forgotten: no byte below the lake has them, everybody else has what they had, whatever goes wrong."""
+
+import bz2
+import gzip
+import hashlib
+import hmac
+import json
+from pathlib import Path
+
+import pytest
+
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.landing import erasure
+from stedi_assets.landing.erasure import ErasureError, forget, survey
+from stedi_assets.landing.raw_files import RewriteError, rewrite
+from stedi_assets_tests.end_to_end.lakes import KEY, Graph, checks_of
+from stedi_assets_tests.frames import SERIAL, T0
+from stedi_assets_tests.privacy.small_lakes import (
+    ANN,
+    MARKS,
+    PROVENANCE,
+    VIC,
+    VIC_NAME,
+    VIC_SERIAL,
+    customer,
+    deliver,
+    deliver_three_people,
+    holding,
+    lines,
+    reading,
+    step,
+    vic,
+)
+
+CUSTOMER_KEY = hmac.new(KEY.encode(), VIC.encode(), hashlib.sha256).hexdigest()
+BROKEN_OF_VIC = (
+    f'{{"customerName": "{VIC_NAME}", "email": "vic.t'.encode(),
+    json.dumps(vic(updated=None) | {"phone": 1}).encode(),
+    f"note of {VIC.upper()}".encode(),
+)
+BROKEN_OF_OTHERS = (b"noise", b'{"customerName": "Ann Lee", "ema')
+
+
+@pytest.fixture
+def graph(tmp_path, sail_engine) -> Graph:
+    return Graph(str(tmp_path), sail_engine)
+
+
+def forget_vic(graph: Graph) -> erasure.Erasure:
+    return forget(graph.lake, graph.settings, f" {VIC.upper()} ", graph.run)
+
+
+def deliver_in_every_shape(lake: Path) -> dict[str, tuple[bytes, bytes]]:
+    """Files with records of Ann and of Vic, by source and name: as delivered, and as without Vic."""
+    ann, him = json.dumps(customer()).encode(), json.dumps(vic()).encode()
+    ann_reads, he_reads = (json.dumps(reading(user)).encode() for user in (ANN, VIC))
+    ann_steps, he_steps = (json.dumps(step(serial)).encode() for serial in (SERIAL, VIC_SERIAL))
+    header, csv = b"user,timestamp,x,y,z\n", f"{ANN},{T0},0.5,0.5,0.5\n".encode()
+    csv_of_vic = f'"{VIC}",{T0},0.5,0.5,0.5\n'.encode()
+    pretty, pretty_of_vic = (json.dumps(who, indent=2).encode() for who in (customer(), vic(updated=T0 + 1)))
+    files = {
+        "customer/lines.json": (ann + b"\n" + him + b"\n", ann + b"\n"),
+        "customer/pretty.json": (pretty_of_vic + b"\n" + pretty + b"\n", pretty + b"\n"),
+        "customer/broken.json": (
+            lines([*BROKEN_OF_VIC, *BROKEN_OF_OTHERS, customer()]),
+            lines([*BROKEN_OF_OTHERS, customer()]),
+        ),
+        "customer/others.json": (ann + b"\n", ann + b"\n"),
+        "accelerometer/glued.json": (ann_reads + he_reads + ann_reads + b"\n", ann_reads + ann_reads + b"\n"),
+        "accelerometer/array.json": (b"[%s, %s]" % (ann_reads, he_reads), b"[%s]" % ann_reads),
+        "accelerometer/commas.json": (ann_reads + b",\n" + he_reads + b",\n", ann_reads + b",\n"),
+        "accelerometer/export.csv": (header + csv_of_vic + csv, header + csv),
+        "step_trainer/lines.json.gz": (ann_steps + b"\n" + he_steps + b"\n", ann_steps + b"\n"),
+        "step_trainer/lines.json.bz2": (he_steps + b"\n" + ann_steps, ann_steps),
+    }
+    for path, (content, _) in files.items():
+        source, _, name = path.partition("/")
+        deliver(lake, source, packed(name, content), name)
+    return files
+
+
+def packed(name: str, content: bytes) -> bytes:
+    return {".gz": gzip.compress, ".bz2": bz2.compress}.get(Path(name).suffix, bytes)(content)
+
+
+def unpacked(path: Path) -> bytes:
+    return {".gz": gzip.decompress, ".bz2": bz2.decompress}.get(path.suffix, bytes)(path.read_bytes())
+
+
+def others(graph: Graph) -> dict[str, list[str]]:
+    """Rows of every table that are not Vic's, but for where and when they were read."""
+    found = {}
+    for name in CONTRACTS:
+        if name != "landing_files":
+            rows = [{k: v for k, v in row.items() if k not in PROVENANCE} for row in graph.table(name)]
+            marks = [mark.lower() for mark in (*MARKS, CUSTOMER_KEY, "note of")]
+            found[name] = sorted(
+                text for text in map(repr, rows) if not any(m in text.lower() for m in marks)
+            )
+    return found
+
+
+def test_no_byte_of_the_person_is_left_and_no_byte_of_others_is_lost(graph, tmp_path):
+    files = deliver_in_every_shape(tmp_path)
+    graph.run()
+    before = others(graph)
+    assert len(graph.table("customer_quarantine")) == 5
+    # History, and what a run staged and never published.
+    graph.run("customer_trusted", "machine_learning_curated")
+    published = graph.lake.snapshot(CONTRACTS["customer_landing"]).files[0].removeprefix("file://")
+    deliver(tmp_path, "customer", Path(published).read_bytes(), "x.parquet")
+    staged = tmp_path / "customer" / "trusted" / "data" / "crashed" / "part.parquet"
+    staged.parent.mkdir()
+    (tmp_path / "customer" / "landing" / "x.parquet").rename(staged)
+    assert len(holding(tmp_path, *MARKS, CUSTOMER_KEY)) > 20
+
+    erased = forget_vic(graph)
+
+    assert holding(tmp_path, *MARKS, CUSTOMER_KEY) == []
+    for path, (_, left) in files.items():
+        source, _, name = path.partition("/")
+        assert unpacked(tmp_path / source / "landing" / name) == left, path
+    assert others(graph) == before
+    assert erased.found.rows == {
+        "customer_landing": 2,
+        "customer_quarantine": 3,
+        "accelerometer_landing": 4,
+        "step_trainer_landing": 2,
+        "customer_trusted": 1,
+        "accelerometer_trusted": 1,
+        "customer_curated": 1,
+        "step_trainer_trusted": 1,
+        "machine_learning_curated": 1,
+    }
+    assert sum(erased.found.records.values()) == 11
+    assert erased.found.records["customer/landing/broken.json"] == 3
+    assert (erased.mentions, erased.unreadable) == ({}, [])
+    assert erased.history.snapshots > 0
+    # Nothing is out of step: a run after it finds nothing to do.
+    snapshots = {name: graph.snapshots()[name] for name in CONTRACTS if "landing" in name}
+    graph.run()
+    assert {name: graph.snapshots()[name] for name in snapshots} == snapshots
+
+
+def test_files_without_the_person_are_not_touched(graph, tmp_path):
+    deliver_in_every_shape(tmp_path)
+    untouched = tmp_path / "customer" / "landing" / "others.json"
+    before = untouched.stat()
+    rewritten = tmp_path / "customer" / "landing" / "lines.json"
+    rewritten.chmod(0o640)
+    forget_vic(graph)
+    assert (untouched.stat().st_ino, untouched.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert rewritten.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in rewritten.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_readings_of_a_shared_device_stay_and_are_counted(graph, tmp_path):
+    deliver(tmp_path, "customer", [customer(serial=VIC_SERIAL), vic(), vic(serial=SERIAL)])
+    deliver(tmp_path, "accelerometer", [reading(VIC), reading(ANN)])
+    deliver(tmp_path, "step_trainer", [step(VIC_SERIAL), step(VIC_SERIAL, T0 + 1), step(SERIAL)])
+    erased = forget_vic(graph)
+    assert (erased.found.shared_devices, erased.found.shared_readings) == (1, 2)
+    assert erased.found.rows["step_trainer_landing"] == 1
+    assert holding(tmp_path, VIC, VIC_NAME, SERIAL) == []
+    assert [row["serialNumber"] for row in graph.table("step_trainer_landing")] == [VIC_SERIAL] * 2
+    # Ann's device is hers alone now.
+    assert len(graph.table("step_trainer_trusted")) == 2
+
+
+def test_rows_of_files_that_are_gone_are_erased_too(graph, tmp_path):
+    deliver_three_people(tmp_path)
+    deliver(
+        tmp_path,
+        "customer",
+        lines([vic(updated=T0 - 1), customer(updated=T0 - 1), BROKEN_OF_VIC[0]]),
+        "gone.json",
+    )
+    gone = [
+        deliver(tmp_path, "accelerometer", [reading(VIC, T0 + 9), reading(ANN, T0 + 9)], "gone.json"),
+        tmp_path / "customer" / "landing" / "gone.json",
+    ]
+    graph.run()
+    before = others(graph)
+    contents = [file.read_bytes() for file in gone]
+    for file in gone:
+        file.unlink()
+    forget_vic(graph)
+    assert holding(tmp_path, *MARKS) == []
+    assert others(graph) == before
+    entries = {row["source_file"]: row for row in graph.table("landing_files")}
+    of_gone = entries["customer/landing/gone.json"]
+    assert (of_gone["records"], of_gone["landed"], of_gone["quarantined"]) == (1, 1, 0)
+    # Tables and ledger agree: what is delivered next is held against them, and lands.
+    deliver(tmp_path, "customer", [customer("new@example.org")], "new.json")
+    result = graph.run()
+    assert checks_of(result, "customer_landing")["row_count"].passed
+    # Should the files come back, they are read, and can be erased again.
+    for file, content in zip(gone, contents, strict=True):
+        file.write_bytes(content)
+    graph.run()
+    assert VIC in {row["email"] for row in graph.table("customer_landing")}
+    forget_vic(graph)
+    assert holding(tmp_path, *MARKS) == []
+
+
+def test_files_that_nobody_can_read_are_reported(graph, tmp_path):
+    deliver_three_people(tmp_path)
+    deliver(tmp_path, "customer", b"not compressed", "bad.json.gz")
+    erased = forget_vic(graph)
+    assert erased.found.files_not_read == erased.unreadable == ["customer/landing/bad.json.gz"]
+
+
+def test_what_is_left_in_other_peoples_records_and_in_ignored_files_is_reported(graph, tmp_path):
+    deliver_three_people(tmp_path)
+    deliver(tmp_path, "customer", [customer() | {"friend": f"<{VIC}>"}], "friend.json")
+    deliver(tmp_path, "customer", f"{VIC}, again {VIC}".encode(), "notes.txt")
+    deliver(tmp_path, "customer", [customer(f"x{VIC}")], "longer.json")
+    erased = forget_vic(graph)
+    assert erased.mentions == {"customer/landing/friend.json": 1, "customer/landing/notes.txt": 2}
+    assert len(graph.table("customer_landing")) == 4
+
+
+def test_a_file_that_cannot_be_rewritten_stops_it_and_nothing_changes_in_that_file(graph, tmp_path):
+    deliver_three_people(tmp_path)
+    tied = b'{"n": ' + json.dumps(vic()).encode() + json.dumps(customer()).encode() + b"}\n"
+    file = deliver(tmp_path, "customer", tied, "tied.json")
+    with pytest.raises(RewriteError, match=r"customer/landing/tied\.json is so damaged") as refused:
+        forget_vic(graph)
+    assert not any(mark in str(refused.value) for mark in MARKS)
+    assert file.read_bytes() == tied
+
+
+def test_somebody_unknown_is_no_error(graph, tmp_path):
+    deliver_three_people(tmp_path)
+    graph.run()
+    before = others(graph)
+    erased = forget(graph.lake, graph.settings, "nobody@example.org", graph.run)
+    assert erased.found.rows == {}
+    assert others(graph) == before
+    assert holding(tmp_path, VIC)
+
+
+def test_a_survey_changes_nothing(graph, tmp_path):
+    deliver_three_people(tmp_path)
+    found = survey(graph.lake, graph.settings, VIC)
+    assert (found.rows, len(found.files_not_read)) == ({}, 3)
+    assert {path.name for path in tmp_path.iterdir()} == {"customer", "accelerometer", "step_trainer"}
+    graph.run()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    found = survey(graph.lake, graph.settings, VIC)
+    assert found.rows["customer_landing"] == 1
+    assert found.files_not_read == []
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+class FaultError(Exception):
+    """What a test makes go wrong."""
+
+
+def fail_at(monkeypatch, name: str, call: int, *, after: bool = False) -> None:
+    """Let the call of that number of a function of the erasure fail, before or after it does its work."""
+    module = erasure.ledger if name == "amend" else erasure
+    function, calls = getattr(module, name), []
+
+    def failing(*arguments, **more):
+        calls.append(name)
+        if len(calls) == call and not after:
+            raise FaultError
+        result = function(*arguments, **more)
+        if len(calls) == call:
+            raise FaultError
+        return result
+
+    monkeypatch.setattr(module, name, failing)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(
+            {"name": "amend", "call": 1}, id="rows of a file that is gone deleted, ledger as it was"
+        ),
+        pytest.param({"name": "rewrite", "call": 1, "after": True}, id="first file rewritten"),
+        pytest.param({"name": "rewrite", "call": 3, "after": True}, id="quarantined customers rewritten"),
+        pytest.param({"name": "erase_history", "call": 4, "after": True}, id="history of some tables erased"),
+    ],
+)
+def test_after_a_fault_the_next_attempt_finishes(graph, tmp_path, monkeypatch, fault):
+    deliver_three_people(tmp_path)
+    broken = lines([*BROKEN_OF_VIC, *BROKEN_OF_OTHERS])
+    deliver(tmp_path, "customer", broken, "broken.json")
+    gone = deliver(tmp_path, "accelerometer", [reading(VIC, T0 + 9), reading(ANN, T0 + 9)], "gone.json")
+    graph.run()
+    before = others(graph)
+    gone.unlink()
+    with monkeypatch.context() as faulty:
+        fail_at(faulty, **fault)
+        with pytest.raises(FaultError):
+            forget_vic(graph)
+    assert others(graph) == before
+    forget_vic(graph)
+    assert holding(tmp_path, *MARKS, CUSTOMER_KEY) == []
+    assert others(graph) == before
+    graph.run()
+    assert others(graph) == before
+
+
+def test_a_fault_while_tables_are_refreshed(graph, tmp_path):
+    deliver_three_people(tmp_path)
+    runs = []
+
+    def refresh() -> None:
+        runs.append(1)
+        # The customers are published without the person, and then the second run dies.
+        graph.run(*(["customer_landing", "customer_quarantine"] if len(runs) == 2 else []))
+        if len(runs) == 2:
+            raise FaultError
+
+    with pytest.raises(FaultError):
+        forget(graph.lake, graph.settings, VIC, refresh)
+    assert holding(tmp_path / "step_trainer" / "ingested", VIC_SERIAL)
+    forget(graph.lake, graph.settings, VIC, refresh)
+    assert holding(tmp_path, *MARKS, CUSTOMER_KEY) == []
+
+
+def test_a_person_who_is_delivered_again_meanwhile_is_no_success(graph, tmp_path):
+    deliver_three_people(tmp_path)
+    runs = []
+
+    def refresh() -> None:
+        runs.append(1)
+        if len(runs) == 2:
+            deliver(tmp_path, "customer", [vic()], "again.json")
+        graph.run()
+
+    with pytest.raises(ErasureError, match="rows are left in customer_landing") as failed:
+        forget(graph.lake, graph.settings, VIC, refresh)
+    assert not any(mark in str(failed.value) for mark in MARKS)
+
+
+def test_a_file_that_changes_meanwhile_is_not_overwritten(graph, tmp_path, monkeypatch):
+    deliver_three_people(tmp_path)
+    file = tmp_path / "customer" / "landing" / "one.json"
+
+    def delivered_first(lake, source, listed, doomed):
+        file.write_bytes(file.read_bytes() + lines([customer("new@example.org")]))
+        rewrite(lake, source, listed, doomed)
+
+    monkeypatch.setattr(erasure, "rewrite", delivered_first)
+    with pytest.raises(RewriteError, match="changed while"):
+        forget_vic(graph)
+    assert b"new@example.org" in file.read_bytes()

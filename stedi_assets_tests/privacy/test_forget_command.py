@@ -1,0 +1,131 @@
+"""The command ``stedi forget``: what it shows, asks and answers."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from typer.testing import CliRunner
+
+from stedi_assets import cli
+from stedi_assets.landing.raw_files import RewriteError
+from stedi_assets.settings import Settings
+from stedi_assets_tests.end_to_end.lakes import KEY, Graph
+from stedi_assets_tests.privacy.small_lakes import (
+    ANN,
+    MARKS,
+    VIC,
+    VIC_NAME,
+    VIC_SERIAL,
+    customer,
+    deliver,
+    deliver_three_people,
+    holding,
+)
+
+
+@pytest.fixture
+def graph(tmp_path, sail_engine, monkeypatch) -> Graph:
+    """A lake that the command works on, in this process."""
+    graph = Graph(str(tmp_path), sail_engine)
+    monkeypatch.setattr(cli, "get_settings", lambda: graph.settings)
+    monkeypatch.setattr(cli, "_refresh", lambda _: graph.run())
+    deliver_three_people(tmp_path)
+    graph.run()
+    return graph
+
+
+def stedi(*arguments: str, answer: str | None = None):
+    return CliRunner().invoke(cli.app, ["forget", *arguments], input=answer, env={"COLUMNS": "120"})
+
+
+def test_a_dry_run_shows_what_would_go_and_names_nobody(graph, tmp_path):
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    result = stedi(VIC, "--dry-run")
+    assert result.exit_code == 0
+    shown = " ".join(result.stdout.replace("│", "").split())
+    assert "table customer_landing 1" in shown
+    assert "table machine_learning_curated 5" in shown
+    assert "file accelerometer/landing/one.json 5" in shown
+    assert not any(mark in result.stdout for mark in (ANN, *MARKS))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_it_asks_first_and_no_means_no(graph, tmp_path):
+    result = stedi(VIC, answer="n\n")
+    assert result.exit_code == 1
+    assert "for good? [y/N]" in result.stdout
+    assert holding(tmp_path, VIC)
+
+
+def test_it_erases_when_told_so(graph, tmp_path):
+    result = stedi(VIC, answer="y\n")
+    assert result.exit_code == 0
+    assert "Erased." in result.stdout
+    assert holding(tmp_path, *MARKS) == []
+    again = stedi(VIC, "--yes")
+    assert again.exit_code == 0
+    assert "The tables have nothing of this person." in again.stdout
+
+
+def test_what_is_left_to_look_at_has_an_exit_code_of_its_own(graph, tmp_path):
+    deliver(tmp_path, "customer", [customer() | {"friend": VIC}], "friend.json")
+    deliver(tmp_path, "customer", b"not compressed", "bad.json.gz")
+    result = stedi(VIC, "--yes")
+    assert result.exit_code == 3
+    assert "Look at customer/landing/friend.json: it still has the address, 1 times" in result.stdout
+    assert "Look at customer/landing/bad.json.gz: it cannot be read" in result.stdout
+
+
+def test_a_shared_device_is_told_and_why_its_readings_stay(graph, tmp_path):
+    deliver(tmp_path, "customer", [customer(serial=VIC_SERIAL)], "shared.json")
+    graph.run()
+    result = stedi(VIC, "--dry-run")
+    assert "1 of the person's devices have other owners too: their 5 step readings stay" in " ".join(
+        result.stdout.split()
+    )
+
+
+def test_a_failure_says_what_to_do(graph, monkeypatch):
+    def fail(*_, **__) -> None:
+        raise RewriteError("customer/landing/one.json is so damaged")
+
+    monkeypatch.setattr("stedi_assets.landing.erasure.rewrite", fail)
+    result = stedi(VIC, "--yes")
+    assert isinstance(result.exception, cli.CommandError)
+    assert str(result.exception) == "not finished: customer/landing/one.json is so damaged"
+
+
+def test_no_address_is_refused(graph):
+    assert isinstance(stedi("vic").exception, cli.CommandError)
+
+
+def test_beside_other_runs_it_refuses(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with dg.DagsterInstance.get() as instance:
+        instance.add_run(dg.DagsterRun(job_name="refresh", status=dg.DagsterRunStatus.STARTED))
+    with pytest.raises(cli.CommandError, match="1 runs are queued or in progress"):
+        cli._refresh(Settings(lake_uri=str(tmp_path / "lake")))
+
+
+def test_the_command_as_installed(tmp_path):
+    """Nothing replaced: an engine of its own, runs of the graph, and no Dagster home."""
+    lake = tmp_path / "lake"
+    deliver_three_people(lake)
+    environment = os.environ | {
+        "STEDI_LAKE_URI": str(lake),
+        "STEDI_PSEUDONYM_KEY": KEY,
+        "STEDI_SPARK": "sail",
+    }
+    environment.pop("DAGSTER_HOME", None)
+    command = [str(Path(sys.executable).with_name("stedi")), "forget", VIC.upper(), "--yes"]
+    result = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Erased." in result.stdout
+    assert not any(mark in result.stdout + result.stderr for mark in (VIC, VIC_NAME, VIC_SERIAL))
+    assert holding(lake, *MARKS) == []
+    assert holding(lake, ANN)

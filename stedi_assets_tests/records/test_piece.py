@@ -1,0 +1,241 @@
+"""Files in ranges, by whatever size, and what a task reports: the same as the whole file at once."""
+
+import bz2
+import gzip
+import json
+from collections import Counter
+from unittest import mock
+
+import fsspec
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stedi_assets.landing import reader
+from stedi_assets.landing.files import LandingFile, Listing
+from stedi_assets.records import mixed, piece, staging
+from stedi_assets.records.parse import parse_damaged
+from stedi_assets.records.piece import Job, Piece, TaskReport, run_task
+from stedi_assets_tests.records.test_parse_properties import SOURCE, STABLE, damaged_files
+
+MEMORY = fsspec.filesystem("memory")
+JOB = Job(SOURCE, "memory://lake", {}, "memory://staged/landed", "memory://staged/quarantined", 7)
+
+
+@pytest.fixture(autouse=True)
+def _empty_memory():
+    yield
+    MEMORY.store.clear()
+
+
+def rows(files: tuple[str, ...]) -> list[dict]:
+    """Staged rows in the order of the file."""
+    found = [row for file in files for row in pq.read_table(MEMORY.open(file)).to_pylist()]
+    return sorted(found, key=lambda row: (row["source_file"], row["source_position"]))
+
+
+def read(content: bytes, name: str = "file.json", **sizes: int) -> reader.Reading:
+    """Read a file in pieces as the driver would have it done, but in this thread."""
+    MEMORY.pipe_file(f"/lake/{name}", content)
+    file = LandingFile(name, len(content), "1", name.endswith(".csv"), None)
+    sizes = {"pieces": 16, "overhang": 8, "gathered": 10**9, "worthwhile": 64} | sizes
+
+    def run(job, pieces, _):
+        return [TaskReport.from_json(run_task(job, (each,)).to_json()) for each in pieces]
+
+    with (
+        mock.patch.object(reader, "_run", run),
+        mock.patch.object(reader, "PIECE_BYTES", sizes["pieces"]),
+        mock.patch.object(piece, "PIECE_BYTES", sizes["pieces"]),
+        mock.patch.object(piece, "_OVERHANG_BYTES", sizes["overhang"]),
+        mock.patch.object(staging, "GATHERED_BYTES", sizes["gathered"]),
+        mock.patch.object(mixed, "_WORTHWHILE_LINES", sizes["worthwhile"]),
+    ):
+        return reader.read_landing_files(JOB, [file], mock.Mock(), lambda: Listing((file,), ()))
+
+
+def assert_as_at_once(content: bytes, reading: reader.Reading) -> None:
+    whole, _ = parse_damaged(content, 0, SOURCE, final=True)
+    landed, quarantined = rows(reading.landed_files), rows(reading.quarantined_files)
+    (file,) = reading.files
+    provenance = {"source_file": "file.json", "ingested_at": 7}
+    assert landed == [row | provenance for row in whole.landed.to_dicts()]
+    assert quarantined == [row | provenance for row in whole.quarantined.to_dicts()]
+    positions = [row["source_position"] for row in landed + quarantined]
+    assert len(set(positions)) == len(positions) == file.records == whole.records
+    assert (file.landed, file.quarantined) == (len(landed), len(quarantined))
+    assert file.reasons == Counter(whole.quarantined["reasons"].explode(empty_as_null=False).to_list())
+    assert (file.repaired, file.drift) == (Counter(whole.repaired), Counter(whole.drift))
+
+
+sizes = st.fixed_dictionaries(
+    {
+        "pieces": st.integers(1, 600),
+        "overhang": st.integers(0, 300),
+        "gathered": st.sampled_from([0, 300, 10**9]),
+        "worthwhile": st.sampled_from([2, 4, 64]),
+    }
+)
+
+
+def test_any_damaged_file_in_pieces_of_any_size_gives_what_it_gives_at_once():
+    damaged = 0
+
+    @settings(STABLE, max_examples=150)
+    @given(damaged_files, sizes)
+    def run(file, by):
+        nonlocal damaged
+        content = b"".join(record + separator for (record, _, _), separator in file)
+        assert_as_at_once(content, read(content, **by))
+        damaged += sum(row is None or separator not in (b"\n", b"\r\n") for (_, row, _), separator in file)
+
+    run()
+    assert damaged > 1_500
+
+
+plain = st.sampled_from([b'{"s":"a","i":1,"d":2.5}', b'{"s":"b","i":2}', b'{"s":"c:","i":-3,"d":null}'])
+doubtful = st.sampled_from(
+    [
+        b'{"s":"x","i":true}',
+        b'{"s":"t","i":"7"}',
+        b'{"s":"a","i"',
+        b"junk",
+        b"[1]",
+        b'{"n":',
+        b"[",
+        b"]",
+        b"}",
+        b",",
+        b'{"s":"u","i":5,"n":[',
+        b"]}",
+        b"",
+        b'{"s":"z","i":1}{"s":"y","i":2}',
+        b'{"n":{"m":',
+    ]
+)
+mostly_plain = st.lists(
+    st.tuples(
+        st.one_of(plain, plain, plain, doubtful), st.sampled_from([b"\n"] * 6 + [b"\r\n", b"", b",\n", b"\r"])
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@settings(STABLE, max_examples=500)
+@given(mostly_plain, sizes)
+def test_plain_lines_among_damaged_ones_are_what_they_are_at_once(parts, by):
+    content = b"".join(part for pair in parts for part in pair)
+    assert_as_at_once(content, read(content, **by))
+
+
+@settings(STABLE, max_examples=200)
+@given(st.binary(max_size=200) | st.text(alphabet='{}[]",:s1\\ \n\r\ufeff').map(str.encode), sizes)
+def test_any_bytes_at_all_are_accounted_for(content, by):
+    assert_as_at_once(content, read(content, **by))
+
+
+def test_a_line_inside_a_record_does_not_leave_it_though_it_fills_a_range_alone():
+    inner = b'{"s":"in","i":1}'
+    content = b'{"s":"out","i":2,"n":[\n' + inner + b"\n" + b"]}\n"
+    for pieces in range(1, len(content)):
+        reading = read(content, pieces=pieces, overhang=100)
+        assert_as_at_once(content, reading)
+        assert [row["s"] for row in rows(reading.landed_files)] == ["out"]
+
+
+def lines(count: int) -> bytes:
+    return b"".join(json.dumps({"s": "a", "i": number}).encode() + b"\n" for number in range(count))
+
+
+PLAIN = b'{"s":"a","i":1}\n{"s":"b","i":22}\n{"s":"c","i":333}\n'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN * 4,
+        PLAIN.replace(b"\n", b"\r\n") * 4,
+        PLAIN * 2 + b"junk\n" + PLAIN * 2,
+        PLAIN + b'{"n":{"m":\n[\n' + PLAIN,
+        PLAIN + b'{"s":"cut"\n,\n' + PLAIN,
+        PLAIN + b"[\n" + PLAIN + b"]\n" + PLAIN,
+        PLAIN + b"\n\n \n" * 9 + PLAIN,
+        PLAIN.replace(b"\n", b"\r") * 4,
+        b"\xef\xbb\xbf" + PLAIN * 3,
+        PLAIN + b'"' + PLAIN,
+        PLAIN.rstrip() + PLAIN.rstrip(),
+    ],
+)
+def test_wherever_a_file_is_cut_it_gives_what_it_gives_at_once(content):
+    for pieces in range(1, len(content) + 1):
+        for overhang in (1, 40):
+            assert_as_at_once(content, read(content, pieces=pieces, overhang=overhang, worthwhile=2))
+
+
+def test_damage_in_the_middle_leaves_the_ranges_around_it_to_many_tasks():
+    content = lines(50) + b"junk\n" + lines(50)
+    MEMORY.pipe_file("/lake/file.json", content)
+    file = LandingFile("file.json", len(content), "1", is_csv=False, compression=None)
+    with mock.patch.object(reader, "PIECE_BYTES", 200):
+        pieces = reader._pieces(file)
+    reports = [run_task(JOB, (each,)) for each in pieces]
+    in_doubt = [report for report in reports if report.pieces[0].in_doubt]
+    assert len(in_doubt) == 1
+    (run,) = reader._runs_in_doubt(reports, {"file.json": file})
+    assert run.end - run.start < 400
+
+
+def whole(name: str, size: int, **other) -> Piece:
+    return Piece(name, 0, size, size, **({"is_csv": False, "compression": None, "is_settled": True} | other))
+
+
+@pytest.mark.parametrize(("compress", "compression"), [(gzip.compress, "gzip"), (bz2.compress, "bz2")])
+def test_an_archive_that_breaks_off_leaves_nothing_of_it_and_everything_of_the_others(compress, compression):
+    archive = compress(lines(2_000))[:-8]
+    MEMORY.pipe_file("/lake/broken", archive)
+    MEMORY.pipe_file("/lake/good", lines(3))
+    with (
+        mock.patch.object(piece, "PIECE_BYTES", 1_000),
+        mock.patch.object(staging, "GATHERED_BYTES", 5_000),
+    ):
+        report = run_task(
+            JOB,
+            (
+                whole("good", len(lines(3))),
+                whole("broken", len(archive), compression=compression),
+                whole("good", len(lines(3))),
+            ),
+        )
+    assert [row["source_file"] for row in rows(report.landed_files)] == ["good"] * 6
+    assert [each.failure is None for each in report.pieces] == [True, False, True]
+    assert report.pieces[1].records == 0
+
+
+def test_a_file_that_is_shorter_or_longer_than_listed_is_read_as_far_as_it_was_listed():
+    MEMORY.pipe_file("/lake/file.json", lines(3))
+    size = len(lines(3))
+    for listed, landed in ((size + 100, 3), (size, 3), (len(lines(2)), 2)):
+        report = run_task(JOB, (whole("file.json", listed),))
+        assert (report.pieces[0].landed, report.pieces[0].quarantined) == (landed, 0)
+    ranges = tuple(
+        Piece("file.json", start, start + 20, 140, False, None, False) for start in range(0, 140, 20)
+    )
+    assert sum(each.landed for each in run_task(JOB, ranges).pieces) <= 3
+
+
+def test_network_faults_are_no_fault_of_the_file():
+    with (
+        mock.patch.object(MEMORY.__class__, "open", side_effect=ConnectionResetError),
+        pytest.raises(ConnectionResetError),
+    ):
+        run_task(JOB, (whole("file.json", 10),))
+
+
+def test_rows_are_written_whenever_they_are_many():
+    MEMORY.pipe_file("/lake/file.json", lines(1_000))
+    with mock.patch.object(piece, "PIECE_BYTES", 1_000), mock.patch.object(staging, "GATHERED_BYTES", 5_000):
+        report = run_task(JOB, (whole("file.json", len(lines(1_000))),))
+    assert len(report.landed_files) >= 5
+    assert [row["i"] for row in rows(report.landed_files)] == list(range(1_000))

@@ -1,0 +1,135 @@
+"""Records taken out of text: the bytes that go, and that every other record is read as before."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stedi_assets.records.csv_rows import parse_csv
+from stedi_assets.records.parse import parse_damaged
+from stedi_assets.records.removal import RemovalError, remove_records
+from stedi_assets.records.source import Field, Source
+from stedi_assets_tests.records.test_parse_properties import SOURCE as DAMAGED_SOURCE
+from stedi_assets_tests.records.test_parse_properties import damaged_files
+
+SOURCE = Source("readings", (Field("s", "string", True), Field("i", "bigint", False)))
+A, X, Y, B = b'{"s":"a"}', b'{"s":"x"}', b'{"s": "x", "i": 1}', b'{"s":"b"}'
+
+
+def of_x(parsed) -> set[int]:
+    """Positions of what is x's: landed, or quarantined with an x in it."""
+    landed = parsed.landed.filter(s="x")["source_position"]
+    quarantined = [at for text, _, at in parsed.quarantined.iter_rows() if '"x' in text]
+    return {*landed, *quarantined}
+
+
+def without_x(text: bytes, *, is_csv: bool = False) -> bytes | None:
+    return remove_records(text, SOURCE, is_csv=is_csv, doomed=of_x)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(A + b"\n" + X + b"\n" + B + b"\n", A + b"\n" + B + b"\n", id="lines"),
+        pytest.param(X + b"\n" + A + b"\n" + Y + b"\n", A + b"\n", id="first and last line"),
+        pytest.param(A + b"\r\n" + X + b"\r\n" + B, A + b"\r\n" + B, id="lines of Windows"),
+        pytest.param(A + b"\n\n  " + X + b"  \n" + B, A + b"\n\n  " + B, id="blank lines and indentation"),
+        pytest.param(A + b"\n" + X, A + b"\n", id="no newline at the end"),
+        pytest.param(b"\xef\xbb\xbf" + X + b"\n" + A, b"\xef\xbb\xbf" + A, id="byte order mark"),
+        pytest.param(A + X + B + b"\n", A + B + b"\n", id="glued"),
+        pytest.param(A + X + b"\n" + B, A + b"\n" + B, id="glued to a line"),
+        pytest.param(A + b"\n" + X + B, A + b"\n" + B, id="glued to the next"),
+        pytest.param(A + b",\n" + X + b",\n" + B + b",\n", A + b",\n" + B + b",\n", id="commas"),
+        pytest.param(A + b",\n" + B + b",\n" + X + b"\n", A + b",\n" + B + b"\n", id="last of commas"),
+        pytest.param(b"[" + A + b", " + X + b", " + B + b"]", b"[" + A + b", " + B + b"]", id="array"),
+        pytest.param(b"[" + X + b"," + A + b"]\n", b"[" + A + b"]\n", id="first of an array"),
+        pytest.param(b"[" + A + b", " + X + b"]\n", b"[" + A + b"]\n", id="last of an array"),
+        pytest.param(b"[" + A + b"," + X + b"," + Y + b"]", b"[" + A + b"]", id="two of an array"),
+        pytest.param(b"[" + X + b"," + Y + b"]\n", b"[]\n", id="all of an array"),
+        pytest.param(
+            b"[\n  " + A + b",\n  " + X + b",\n  " + B + b"\n]\n",
+            b"[\n  " + A + b",\n  " + B + b"\n]\n",
+            id="array over lines",
+        ),
+        pytest.param(
+            b'{\n  "s": "a"\n}\n{\n  "s": "x"\n}\n{\n  "s": "b"\n}\n',
+            b'{\n  "s": "a"\n}\n{\n  "s": "b"\n}\n',
+            id="pretty-printed",
+        ),
+        pytest.param(A + b'\n{"s": "x", "i": \n' + B + b"\n", A + b"\n" + B + b"\n", id="truncated"),
+        pytest.param(A + b'\nnoise "x"\n' + B + b"\n", A + b"\n" + B + b"\n", id="no JSON"),
+        pytest.param(X, b"", id="nothing left"),
+    ],
+)
+def test_json(text, expected):
+    assert without_x(text) == expected
+    assert rows(parse_damaged(expected, 0, SOURCE, final=True)[0]) == rows(
+        parse_damaged(text, 0, SOURCE, final=True)[0], but=of_x
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(b"s,i\na,1\nx,2\nb,3\n", b"s,i\na,1\nb,3\n", id="rows"),
+        pytest.param(b"s,i\r\nx,2\r\na,1\r\n", b"s,i\r\na,1\r\n", id="rows of Windows"),
+        pytest.param(b"s,i\na,1\nx,2", b"s,i\na,1\n", id="last row"),
+        pytest.param(b's,i\na,1\n"x","2"\n"b\nc",3', b's,i\na,1\n"b\nc",3', id="quoted, with a newline"),
+        pytest.param(b's,i\na,1\n"x,2\nb,3\n', b"s,i\na,1\nb,3\n", id="quote never closed"),
+        pytest.param(b"s,i\nx,1\n", b"s,i\n", id="header alone left"),
+    ],
+)
+def test_csv(text, expected):
+    assert without_x(text, is_csv=True) == expected
+    after, before = (parse_csv(each, 0, SOURCE, final=True, header=None)[0] for each in (expected, text))
+    assert rows(after) == rows(before, but=of_x)
+
+
+def test_a_file_without_such_records_is_left_alone():
+    assert without_x(A + b"\n" + B) is None
+
+
+def test_what_kept_broken_records_apart_is_replaced_by_a_newline():
+    text = b'{"s": ' + X + b'{"i": "q",\n' + B
+    assert without_x(text) == b'{"s": \n{"i": "q",\n' + B
+    assert without_x(b"noise" + X + b"noise") == b"noise\nnoise"
+
+
+def test_a_removal_that_would_change_another_record_is_refused():
+    # Without the record in its middle this would be one object.
+    text = b'{"n": ' + X + B + b"}"
+    assert rows(parse_damaged(text, 0, SOURCE, final=True)[0], but=of_x)[0] == ("b", None)
+    with pytest.raises(RemovalError) as refused:
+        without_x(text)
+    assert str(refused.value) == ""
+
+
+def rows(parsed, but=lambda _: set()) -> list[tuple]:
+    gone = but(parsed)
+    return [
+        row[:-1]
+        for frame in (parsed.landed, parsed.quarantined)
+        for row in frame.rows()
+        if row[-1] not in gone
+    ]
+
+
+@settings(derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.data_too_large])
+@given(damaged_files, st.sets(st.integers(0, 40), min_size=1, max_size=6))
+def test_whatever_the_damage_other_records_stay_or_the_file_does(file, numbers):
+    text = b"".join(record + separator for (record, _, _), separator in file)
+
+    def chosen(parsed) -> set[int]:
+        positions = sorted([*parsed.landed["source_position"], *parsed.quarantined["source_position"]])
+        return {at for number, at in enumerate(positions) if number in numbers}
+
+    before = parse_damaged(text, 0, DAMAGED_SOURCE, final=True)[0]
+    try:
+        shortened = remove_records(text, DAMAGED_SOURCE, is_csv=False, doomed=chosen)
+    except RemovalError:
+        return
+    if shortened is None:
+        assert chosen(before) == set()
+    else:
+        after = parse_damaged(shortened, 0, DAMAGED_SOURCE, final=True)[0]
+        assert rows(after) == rows(before, but=chosen)
+        assert len(shortened) < len(text)
