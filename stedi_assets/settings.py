@@ -34,7 +34,6 @@ class Settings(BaseSettings):
             ``timestamp`` as the published exercise did (``STEDI_ML_MATCH``).
         pseudonym_key: Key of ``customer_key`` (``STEDI_PSEUDONYM_KEY``); required on ``s3://``.
         retention_days: Days that superseded table snapshots are kept (``STEDI_RETENTION_DAYS``).
-        kms_key_id: KMS key for objects written to S3 (``STEDI_KMS_KEY_ID``).
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
@@ -46,7 +45,6 @@ class Settings(BaseSettings):
     ml_match: Literal["person", "timestamp"] = "person"
     pseudonym_key: SecretStr | None = Field(default=None, min_length=16)
     retention_days: int = Field(default=7, ge=0)
-    kms_key_id: str | None = None
 
     @field_validator("lake_uri")
     @classmethod

@@ -28,7 +28,6 @@ def test_defaults():
     assert settings.ml_match == "person"
     assert settings.pseudonym_key is None
     assert settings.retention_days == 7
-    assert settings.kms_key_id is None
 
 
 GOOD = {
