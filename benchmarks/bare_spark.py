@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from stedi_assets.contracts.models import CONTRACTS
@@ -25,12 +25,12 @@ def main(lake: Path, output: Path) -> None:
         .getOrCreate()
     )
 
-    def landed(source: str):
+    def landed(source: str) -> DataFrame:
         schema = CONTRACTS[f"{source}_landing"].spark_schema
         fields = StructType([field for field in schema if field.name not in PROVENANCE])
         return keep(f"{source}_landing", spark.read.schema(fields).json(str(lake / source / "landing")))
 
-    def keep(name: str, frame):
+    def keep(name: str, frame: DataFrame) -> DataFrame:
         frame.write.parquet(str(output / name))
         return spark.read.parquet(str(output / name))
 

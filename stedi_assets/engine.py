@@ -168,8 +168,8 @@ def _require_free_port(master: str) -> None:
             probe.bind(("127.0.0.1", CONNECT_PORT))
         except OSError:
             raise EngineError(
-                f"STEDI_SPARK={master}: port {CONNECT_PORT}, which PySpark's driver needs, is in use, as by another run "
-                "with Apache Spark on this machine; wait for that run, or set STEDI_SPARK=sail or an sc:// server"
+                f"STEDI_SPARK={master}: port {CONNECT_PORT}, which PySpark's driver needs, is in use, as by another "
+                "run with Apache Spark on this machine; wait for that run, or set STEDI_SPARK=sail or an sc:// server"
             ) from None
 
 
