@@ -1,0 +1,84 @@
+"""Deliveries of accelerometer readings into a lake, and what became of them."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from stedi_assets_tests.end_to_end.lakes import Graph, checks_of
+
+T0 = 1_704_067_200_000
+SOURCE = "accelerometer"
+LANDING, QUARANTINE = f"{SOURCE}_landing", f"{SOURCE}_quarantine"
+
+
+def reading(number: int, **other: Any) -> dict[str, Any]:
+    """A valid reading; no two numbers give the same."""
+    return {"user": "ann@example.org", "timestamp": T0 + number, "x": 0.5, "y": 0.25, "z": 0.0} | other
+
+
+def lines(*records: Any) -> bytes:
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+@dataclass
+class Lake:
+    """A lake of accelerometer readings in a folder; ``land`` runs the landing tables alone."""
+
+    graph: Graph
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.graph.lake_uri, SOURCE, "landing")
+
+    def deliver(self, name: str, content: bytes) -> Path:
+        """Write a file; one that is there already counts as changed, however fast the clock of the file system."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = path.stat().st_mtime_ns if path.exists() else None
+        path.write_bytes(content)
+        if before is not None:
+            os.utime(path, ns=(before + 1_000_000, before + 1_000_000))
+        return path
+
+    def land(self, *, full_refresh: bool = False, ok: bool = True) -> dg.ExecuteInProcessResult:
+        return self.graph.run(LANDING, QUARANTINE, full_refresh=full_refresh, ok=ok)
+
+    def landed(self) -> list[tuple[str, int]]:
+        """Name of the file and number of the reading, of each landed row."""
+        rows = self.graph.table(LANDING)
+        return sorted((Path(row["source_file"]).name, row["timestamp"] - T0) for row in rows)
+
+    def quarantined(self) -> list[tuple[str, str, list[str]]]:
+        """Name of the file, text and reasons of each quarantined record, in order."""
+        rows = self.graph.table(QUARANTINE)
+        rows.sort(key=lambda row: (row["source_file"], row["source_position"]))
+        return [(Path(row["source_file"]).name, row["raw_text"], row["reasons"]) for row in rows]
+
+    def ledger(self) -> dict[str, dict[str, Any]]:
+        """Entries by name of the file."""
+        return {Path(row["source_file"]).name: row for row in self.graph.table("landing_files")}
+
+    def state(self) -> tuple[Any, ...]:
+        """All that a run could change."""
+        return self.landed(), self.quarantined(), self.ledger(), self.graph.snapshots()
+
+
+def row_count(result: dg.ExecuteInProcessResult, table: str = LANDING) -> dg.AssetCheckEvaluation:
+    return checks_of(result, table)["row_count"]
+
+
+def figure(check: dg.AssetCheckEvaluation, name: str) -> Any:
+    return check.metadata[name].value
+
+
+def metadata(result: dg.ExecuteInProcessResult, table: str) -> dict[str, Any]:
+    """What the UI shows of a materialization."""
+    event = next(
+        e for e in result.get_asset_materialization_events() if e.asset_key.to_user_string() == table
+    )
+    found = event.step_materialization_data.materialization.metadata
+    return {name: getattr(value, "records", value.value) for name, value in found.items()}

@@ -1,0 +1,90 @@
+"""Which files of a landing folder are read, and how they are told from what they were."""
+
+import bz2
+import gzip
+import os
+
+import pytest
+
+from stedi_assets.landing.files import list_landing
+from stedi_assets_tests.landing.deliveries import LANDING, QUARANTINE, lines, metadata, reading
+
+IGNORED = [
+    "readings.json.tmp",
+    "readings.json.part",
+    ".hidden.json",
+    ".folder/readings.json",
+    "_SUCCESS",
+    "_temporary/0/readings.json",
+    "_readings.json",
+    "test-readings.json",
+    "2024/test-readings.json",
+    "readings.txt",
+    "readings.parquet",
+    "readings.zip",
+    "readings.json.zip",
+    "readings.gz",
+    "json",
+]
+COMPRESSIONS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}
+
+
+def test_only_files_of_known_kinds_are_read_and_the_others_are_named(lake):
+    lake.deliver("a.json", lines(reading(1)))
+    for name in IGNORED:
+        lake.deliver(name, lines(reading(2)))
+    shown = metadata(lake.land(), LANDING)
+    assert lake.landed() == [("a.json", 1)]
+    assert shown["files_ignored"] == len(IGNORED)
+    assert sorted(shown["ignored"]) == sorted(f"accelerometer/landing/{name}" for name in IGNORED)
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("extension", [".json", ".jsonl", ".ndjson", ".JSON"])
+def test_every_extension_is_read_in_any_case_and_compressed(lake, extension, compression):
+    content = COMPRESSIONS[compression](lines(*map(reading, range(50))))
+    lake.deliver(f"2024/06/a{extension}{compression}", content)
+    lake.land()
+    assert [number for _, number in lake.landed()] == list(range(50))
+    (entry,) = lake.ledger().values()
+    assert (entry["bytes"], entry["records"], entry["landed"]) == (len(content), 50, 50)
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_csv_is_read_by_its_header(lake, compression):
+    text = b'"USER",x,y,z,"timestamp"\r\nann@example.org,1,0,-1,"1704067200007"\r\nbroken,row\r\n'
+    lake.deliver(f"a.csv{compression}", COMPRESSIONS[compression](text))
+    lake.land()
+    assert lake.landed() == [(f"a.csv{compression}", 7)]
+    assert lake.quarantined() == [(f"a.csv{compression}", "broken,row", ["field_count"])]
+
+
+def test_a_folder_that_is_not_there_is_empty_and_its_tables_are_published(lake):
+    lake.land()
+    assert (lake.landed(), lake.quarantined()) == ([], [])
+    assert None not in {lake.graph.snapshots()[table] for table in (LANDING, QUARANTINE)}
+
+
+def test_a_folder_named_like_a_file_and_an_object_that_marks_a_folder_are_no_files(lake):
+    (lake.folder / "a.json").mkdir(parents=True)
+    assert list_landing(lake.graph.lake, "accelerometer").files == ()
+
+
+def test_the_folder_of_another_source_is_not_listed(lake):
+    lake.deliver("../landing2/a.json", lines(reading(1)))
+    lake.deliver("a.json", lines(reading(2)))
+    assert [f.path for f in list_landing(lake.graph.lake, "accelerometer").files] == [
+        "accelerometer/landing/a.json"
+    ]
+
+
+def test_identity_changes_with_size_and_with_a_microsecond_of_time(lake):
+    path = lake.deliver("a.json", lines(reading(1)))
+    seen = set()
+    for nanoseconds in (1_700_000_000_000_001_000, 1_700_000_000_000_002_000):
+        os.utime(path, ns=(nanoseconds, nanoseconds))
+        seen.add(list_landing(lake.graph.lake, "accelerometer").files[0].identity)
+    path.write_bytes(lines(reading(1), reading(2)))
+    os.utime(path, ns=(nanoseconds, nanoseconds))
+    seen.add(list_landing(lake.graph.lake, "accelerometer").files[0].identity)
+    assert len(seen) == 3

@@ -1,0 +1,109 @@
+"""``stedi quarantine``: why records are in quarantine, and which."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from stedi_assets.cli import CommandError, app
+from stedi_assets.settings import get_settings
+from stedi_assets_tests.end_to_end.lakes import Graph
+from stedi_assets_tests.landing.deliveries import lines, reading
+
+CUT = '{"user": "ann@example.org", "timest'
+
+
+@pytest.fixture(scope="module")
+def lake(sail_engine, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("lake")
+    contents = {
+        "accelerometer": lines(reading(1))
+        + b"[bold]junk\x1b[2J\n"
+        + lines(reading(-(10**12), x=5000))
+        + CUT.encode(),
+        "customer": b"junk\n",
+        "step_trainer": b"",
+    }
+    for source, content in contents.items():
+        (folder / source / "landing").mkdir(parents=True)
+        (folder / source / "landing" / "a.json").write_bytes(content)
+    tables = [f"{source}_{kind}" for source in contents for kind in ("landing", "quarantine")]
+    Graph(str(folder), sail_engine).run(*tables)
+    return folder
+
+
+@pytest.fixture
+def stedi(monkeypatch):
+    """The command on a lake."""
+
+    def run(lake: Path, *arguments: str) -> Result:
+        monkeypatch.setenv("STEDI_LAKE_URI", str(lake))
+        monkeypatch.setenv("COLUMNS", "200")
+        get_settings.cache_clear()
+        return CliRunner().invoke(app, ["quarantine", *arguments])
+
+    yield run
+    get_settings.cache_clear()
+
+
+def test_reasons_are_counted_by_source(stedi, lake):
+    result = stedi(lake, "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == [
+        {"source": "accelerometer", "reason": "not_json", "records": 1},
+        {"source": "accelerometer", "reason": "rule:physical_x", "records": 1},
+        {"source": "accelerometer", "reason": "rule:plausible_timestamp", "records": 1},
+        {"source": "accelerometer", "reason": "truncated", "records": 1},
+        {"source": "customer", "reason": "not_json", "records": 1},
+    ]
+
+
+def test_one_source_as_a_table_without_any_text_of_a_record(stedi, lake):
+    result = stedi(lake, "accelerometer")
+    assert "rule:physical_x" in result.stdout
+    assert "customer" not in result.stdout
+    assert "ann@example.org" not in result.stdout
+
+
+def test_records_are_shown_on_request_alone(stedi, lake):
+    records = json.loads(stedi(lake, "accelerometer", "--records", "10", "--json").stdout)
+    assert [record["reasons"] for record in records] == [
+        ["not_json"],
+        ["rule:physical_x", "rule:plausible_timestamp"],
+        ["truncated"],
+    ]
+    assert records[-1]["raw_text"] == CUT
+    assert {record["source_file"] for record in records} == {"accelerometer/landing/a.json"}
+    positions = [record["source_position"] for record in records]
+    assert positions == sorted(positions)
+    content = (lake / "accelerometer" / "landing" / "a.json").read_bytes()
+    assert all(
+        content[record["source_position"] :].startswith(record["raw_text"][:5].encode()) for record in records
+    )
+    assert len(json.loads(stedi(lake, "--records", "2", "--json").stdout)) == 2
+
+
+def test_the_text_of_a_record_is_no_command_to_the_terminal(stedi, lake):
+    shown = stedi(lake, "--records", "1").stdout
+    assert r"[bold]junk\x1b[2J" in shown
+    assert "\x1b[2J" not in shown
+
+
+def test_a_source_that_does_not_exist_is_named_with_those_that_do(stedi, lake):
+    result = stedi(lake, "customers")
+    assert isinstance(result.exception, CommandError)
+    assert "customers" in str(result.exception)
+    assert "customer, accelerometer, step_trainer" in str(result.exception)
+
+
+def test_a_lake_without_tables_says_how_to_make_them_and_is_left_as_it_is(stedi, tmp_path):
+    result = stedi(tmp_path)
+    assert isinstance(result.exception, CommandError)
+    assert "make materialize" in str(result.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_quarantine_has_no_reasons(stedi, lake):
+    assert json.loads(stedi(lake, "step_trainer", "--json").stdout) == []

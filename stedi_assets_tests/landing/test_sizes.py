@@ -1,0 +1,164 @@
+"""Many files, long records, long lines and large files: the same rows, in bounded memory."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from fsspec.implementations.local import LocalFileSystem
+
+from stedi_assets.landing import reader
+from stedi_assets.records import piece, staging
+from stedi_assets.records.split import MAX_RECORD_BYTES
+from stedi_assets_tests.landing.deliveries import (
+    LANDING,
+    figure,
+    lines,
+    metadata,
+    reading,
+    row_count,
+)
+
+MEGABYTE = 1024 * 1024
+
+
+def test_five_thousand_tiny_files(lake):
+    for number in range(5_000):
+        lake.deliver(f"{number:04}.json", lines(reading(number)) + (b"junk\n" if number % 50 == 0 else b""))
+    result = lake.land()
+    assert len(lake.landed()) == 5_000
+    assert len(set(lake.landed())) == 5_000
+    assert len(lake.quarantined()) == 100
+    assert len(lake.ledger()) == 5_000
+    assert metadata(result, LANDING)["data_files"] < 100
+    lake.deliver("0007.json", lines(reading(7_000)))
+    assert figure(row_count(lake.land()), "files_read") == 1
+    assert [number for name, number in lake.landed() if name == "0007.json"] == [7_000]
+    assert len(lake.landed()) == 5_000
+
+
+def test_a_record_of_ten_megabytes_lands(lake):
+    long = reading(2, note="x" * 10 * MEGABYTE)
+    lake.deliver("a.json", lines(reading(1), long, reading(3)))
+    lake.deliver("b.json", b"".join(json.dumps(reading(n)).encode() for n in (4, 5)) + lines(long))
+    lake.land()
+    assert lake.landed() == [("a.json", 1), ("a.json", 2), ("a.json", 3), *(("b.json", n) for n in (2, 4, 5))]
+    assert lake.quarantined() == []
+
+
+def test_a_line_of_a_hundred_megabytes_is_in_quarantine_in_pieces_and_costs_nothing_else(lake):
+    junk = b"\x01" * 100 * MEGABYTE
+    lake.deliver("a.json", lines(reading(1)) + junk + b"\n" + lines(reading(2)))
+    lake.land()
+    assert lake.landed() == [("a.json", 1), ("a.json", 2)]
+    texts = [text for _, text, _ in lake.quarantined()]
+    assert sum(map(len, texts)) == len(junk)
+    assert max(map(len, texts)) <= MAX_RECORD_BYTES
+    assert {reason for *_, reasons in lake.quarantined()[:-1] for reason in reasons} == {"too_long"}
+
+
+MEASURE = """
+import json, resource, sys
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.contracts.sources import source_of
+from stedi_assets.records.piece import Job, Piece, run_task
+lake, name, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
+source = source_of(CONTRACTS["accelerometer_landing"])
+job = Job(source, f"file://{lake}", {"auto_mkdir": True}, f"file://{lake}/l", f"file://{lake}/q", 1_704_067_200_000)
+def run(name, size):
+    compression = "gzip" if name.endswith(".gz") else None
+    report = run_task(job, (Piece(name, 0, size, size, False, compression, True),)).pieces[0]
+    return {"records": report.records, "landed": report.landed, "quarantined": report.quarantined,
+            "peak_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+print(json.dumps([run("small.json", 100), run(name, size)]))
+"""
+
+
+def glued(size: int) -> bytes:
+    record = json.dumps(reading(1)).encode()
+    return record * (size // len(record))
+
+
+@pytest.mark.parametrize("kind", ["junk", "glued", "compressed lines"])
+def test_memory_is_bounded_whatever_is_on_one_line(tmp_path, kind):
+    size = 100 * MEGABYTE
+    content = {
+        "junk": lambda: b"\x01" * size,
+        "glued": lambda: glued(size),
+        "compressed lines": lambda: gzip.compress(glued(size).replace(b"}{", b"}\n{"), compresslevel=1),
+    }[kind]()
+    name = "large.json.gz" if kind == "compressed lines" else "large.json"
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "small.json").write_bytes(lines(reading(1)).ljust(100))
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path), name, str(len(content))],
+        check=True,
+        capture_output=True,
+        env=os.environ | {"POLARS_MAX_THREADS": "2"},
+    )
+    small, large = json.loads(done.stdout)
+    expected = 0 if kind == "junk" else size // len(json.dumps(reading(1)))
+    assert large["landed"] == expected
+    assert large["records"] == large["landed"] + large["quarantined"]
+    assert large["peak_kb"] - small["peak_kb"] < 500 * 1024
+
+
+def make_pieces_small(monkeypatch):
+    """Ranges of 1,000 bytes instead of 16 MiB. They travel with the task, as all that it is made of."""
+    monkeypatch.setattr(reader, "PIECE_BYTES", 1_000)
+    monkeypatch.setattr(piece, "PIECE_BYTES", 1_000)
+    monkeypatch.setattr(piece, "_OVERHANG_BYTES", 200)
+    monkeypatch.setattr(staging, "GATHERED_BYTES", 5_000)
+
+
+DAMAGES = {
+    "none": b"",
+    "a record cut off": b'{"user": "ann@example.org", "times\n',
+    "a record over several lines": json.dumps(reading(500, unknown=[reading(1), {}]), indent=1).encode()
+    + b"\n",
+    "junk longer than a range": b"junk " * 700 + b"\n",
+    "glued records": b"".join(json.dumps(reading(n)).encode() for n in range(600, 640)) + b"\n",
+    "an array": b"[\n" + b",\n".join(json.dumps(reading(n)).encode() for n in range(600, 640)) + b"\n]\n",
+    "undecodable bytes": b"\xff\xfe\n",
+    "empty lines": b"\n" * 3_000,
+    "carriage returns alone": b"\r".join(json.dumps(reading(n)).encode() for n in range(600, 640)),
+    "a byte order mark": b"\xef\xbb\xbf",
+}
+
+
+@pytest.mark.parametrize("place", [0, 50, 100])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_large_file_in_ranges_gives_what_it_gives_at_once(lake, monkeypatch, damage, place):
+    records = [lines(reading(number)) for number in range(100)]
+    content = b"".join([*records[:place], DAMAGES[damage], *records[place:]])
+    lake.deliver("a.json", content)
+    lake.land()
+    at_once = lake.state()
+    make_pieces_small(monkeypatch)
+    result = lake.land(full_refresh=True)
+    assert metadata(result, LANDING)["data_files"] > 1
+    assert lake.landed() == at_once[0]
+    assert lake.quarantined() == at_once[1]
+    assert {row["timestamp"] for row in lake.graph.table(LANDING)} >= {
+        reading(number)["timestamp"] for number in range(100)
+    }
+
+
+def test_a_large_file_that_cannot_be_read_in_one_range_lands_nothing(lake, monkeypatch):
+    make_pieces_small(monkeypatch)
+    lake.deliver("a.json", lines(*map(reading, range(100))))
+    lake.deliver("b.json", lines(*map(reading, range(100, 200))))
+    read = LocalFileSystem.cat_file
+
+    def fail_in_the_middle(self, path, start=None, end=None, **options):
+        if path.endswith("landing/b.json") and start is not None and 4_000 < start < 5_000:
+            raise OSError
+        return read(self, path, start, end, **options)
+
+    monkeypatch.setattr(LocalFileSystem, "cat_file", fail_in_the_middle)
+    result = lake.land()
+    assert lake.landed() == [("a.json", number) for number in range(100)]
+    assert figure(row_count(result), "files_unreadable") == 1
+    assert set(lake.ledger()) == {"a.json"}
