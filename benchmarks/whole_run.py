@@ -41,7 +41,9 @@ def main(lake: Path, times: int) -> None:
                 )
             )
             script.append(
-                seconds([sys.executable, "-m", "benchmarks.bare_spark", str(lake), str(Path(folder, "tables"))])
+                seconds(
+                    [sys.executable, "-m", "benchmarks.bare_spark", str(lake), str(Path(folder, "tables"))]
+                )
             )
     for name, values in (("product on Sail, all checks", product), ("bare Spark script, no checks", script)):
         print(f"{name}: median {statistics.median(values):.1f} s, {min(values):.1f} to {max(values):.1f} s")
