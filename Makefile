@@ -14,7 +14,7 @@ dev: .venv/runtime $(DAGSTER_HOME)/dagster.yaml sample
 materialize: .venv/runtime $(DAGSTER_HOME)/dagster.yaml sample
 	$(BIN)/dagster asset materialize --select '*' --module-name stedi_assets.definitions
 
-test: .venv/test
+test: .venv/test $(DAGSTER_HOME)/dagster.yaml
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
