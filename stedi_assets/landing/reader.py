@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from stedi_assets import records
 from stedi_assets.records.piece import PIECE_BYTES, Job, Piece, PieceReport, TaskReport, task_function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from stedi_assets.engine import SparkEngine
     from stedi_assets.landing.files import LandingFile, Listing
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 _OPEN_COST_BYTES = 64 * 1024
 # Compressed text grows about so much; only the spread of work depends on it.
 _COMPRESSION_RATIO = 8
-# One waits for the file system while the other parses.
-_SAIL_TASKS_PER_CORE = 2
 
 
 @dataclass
@@ -144,26 +143,49 @@ def _runs_in_doubt(reports: Iterable[TaskReport], files: dict[str, LandingFile])
 
 
 def _run(job: Job, pieces: Sequence[Piece], engine: SparkEngine) -> list[TaskReport]:
-    tasks = _packed(pieces, engine)
+    tasks = _packed(pieces, _tasks_at_once(job) if engine.spark == "sail" else None)
     if not tasks:
         return []
-    # Workers need not have this package: the reader travels with the job, by value.
-    cloudpickle.register_pickle_by_value(records)
     numbers = engine.session.range(0, len(tasks), 1, numPartitions=len(tasks))
-    rows = numbers.mapInArrow(task_function(job, tasks), "report string").collect()
+    with _travelling_by_value(engine):
+        rows = numbers.mapInArrow(task_function(job, tasks), "report string").collect()
     return [TaskReport.from_json(row["report"]) for row in rows]
 
 
-def _packed(pieces: Sequence[Piece], engine: SparkEngine) -> tuple[tuple[Piece, ...], ...]:
-    """Pieces in order, as many to a task as make up one large piece, or more on an engine of few tasks."""
+@contextmanager
+def _travelling_by_value(engine: SparkEngine) -> Iterator[None]:
+    """Send the reader with the job, since workers need not have this package.
+
+    Not to Sail, whose workers are this very process: unpickled there, classes of the reader would replace the
+    methods of the ones that are loaded.
+    """
+    if engine.spark == "sail":
+        yield
+        return
+    cloudpickle.register_pickle_by_value(records)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(records)
+
+
+def _tasks_at_once(job: Job) -> int:
+    """How many tasks Sail should have, which runs all at once: eighty took 3.5 GB and twice the work of two.
+
+    On S3, one task of a core waits while the other parses.
+    """
+    return (os.cpu_count() or 1) * (2 if job.lake.startswith("s3://") else 1)
+
+
+def _packed(pieces: Sequence[Piece], most: int | None) -> tuple[tuple[Piece, ...], ...]:
+    """Pieces in order, as many to a task as make up one large piece, or more where about ``most`` tasks may be."""
     costs = [
         (piece.end - piece.start) * (_COMPRESSION_RATIO if piece.compression else 1) + _OPEN_COST_BYTES
         for piece in pieces
     ]
     full = PIECE_BYTES
-    if engine.spark == "sail":
-        # Sail runs all tasks at once: eighty took 3.5 GB and twice the work of four, which took 1 GB.
-        full = max(full, sum(costs) // (_SAIL_TASKS_PER_CORE * (os.cpu_count() or 1)))
+    if most and costs:
+        full = max(full, sum(costs) // most + max(costs))
     tasks: list[list[Piece]] = []
     load = full
     for piece, cost in zip(pieces, costs, strict=True):

@@ -1,0 +1,148 @@
+"""What landing costs: a large source landed by the product, against what the same engine takes for less.
+
+Run: `python -m benchmarks.landing LAKE`, where LAKE was made by `stedi sample-data --scale 100 --lake LAKE`. All on
+Sail, in one process, in turn, three rounds; ratios are of medians:
+
+- landing: the product's step, from listing the files to the entry in the ledger: read, quarantine, conservation,
+  audit, publication;
+- from_json: the engine's text scan and `from_json`, written to Parquet; broken lines become rows of nulls;
+- JSON reader: the engine's own, written to Parquet. It fails on a broken line, so it is given copies of the files
+  without these lines, made beforehand;
+- one more: the product's step again, after a file of 10,000 lines was added.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pyspark.sql import functions as F
+
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.contracts.sources import source_of
+from stedi_assets.definitions import build_definitions
+from stedi_assets.engine import SparkEngine
+from stedi_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import SparkSession
+
+ROUNDS = 3
+LINES_ADDED = 10_000
+SOURCE = "accelerometer"
+TABLES = [dg.AssetKey(f"{SOURCE}_{kind}") for kind in ("landing", "quarantine")]
+FIELDS = source_of(CONTRACTS[f"{SOURCE}_landing"]).fields
+SCHEMA = ", ".join(f"`{field.name}` {field.type}" for field in FIELDS)
+
+
+class RunningEngine(SparkEngine):
+    """An engine whose session is up already and outlives the runs that use it."""
+
+    @property
+    def session(self) -> SparkSession:
+        """The session of the whole benchmark."""
+        return _session
+
+
+def land(lake: Path) -> float:
+    """Land what is new; the seconds of the step, without those of the run around it."""
+    definitions = build_definitions(Settings(lake_uri=str(lake)), RunningEngine(spark="sail"))
+    job = definitions.resolve_job_def("refresh")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, asset_selection=TABLES)
+        (step,) = instance.get_run_step_stats(result.run_id)
+    return float(step.end_time - step.start_time)
+
+
+def text_scan(files: list[str], target: Path) -> None:
+    lines = _session.read.text(files)
+    lines.select(F.from_json("value", SCHEMA).alias("row")).select("row.*").write.parquet(str(target))
+
+
+def json_reader(files: list[str], target: Path) -> None:
+    _session.read.schema(SCHEMA).json(files).write.parquet(str(target))
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def link_landing(given: Path, lake: Path) -> list[str]:
+    """A lake with the same files, which costs no copy."""
+    folder = lake / SOURCE / "landing"
+    folder.mkdir(parents=True)
+    for file in (given / SOURCE / "landing").iterdir():
+        os.link(file, folder / file.name)
+    return sorted(map(str, folder.iterdir()))
+
+
+def add_file(lake: Path) -> None:
+    folder = lake / SOURCE / "landing"
+    with min(folder.iterdir()).open("rb") as lines:
+        (folder / "added.json").write_bytes(b"".join(islice(lines, LINES_ADDED)))
+
+
+def sound_lines(files: list[str], folder: Path) -> list[str]:
+    """Copies of files without the lines that no reader could make a row of the source of."""
+    folder.mkdir()
+    for file in map(Path, files):
+        with file.open("rb") as lines, (folder / file.name).open("wb") as copy:
+            copy.writelines(line for line in lines if _is_sound(line))
+    return sorted(map(str, folder.iterdir()))
+
+
+def _is_sound(line: bytes) -> bool:
+    try:
+        record = json.loads(line)
+        return all(isinstance(record[field.name], str) == (field.type == "string") for field in FIELDS)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def main() -> None:
+    given = Path(sys.argv[1])
+    # Beside the lake, so that files can be linked.
+    with tempfile.TemporaryDirectory(dir=given.parent) as name:
+        scratch = Path(name)
+        seconds: dict[str, list[float]] = {
+            work: [] for work in ("landing", "from_json", "JSON reader", "one more")
+        }
+        sound: list[str] = []
+        for number in range(ROUNDS):
+            lake = scratch / f"lake{number}"
+            files = link_landing(given, lake)
+            sound = sound or sound_lines(files, scratch / "sound")
+            seconds["landing"].append(land(lake))
+            seconds["from_json"].append(seconds_of(lambda: text_scan(files, scratch / "text")))  # noqa: B023
+            seconds["JSON reader"].append(seconds_of(lambda: json_reader(sound, scratch / "json")))  # noqa: B023
+            add_file(lake)
+            seconds["one more"].append(land(lake))
+            for folder in (lake, scratch / "text", scratch / "json"):
+                shutil.rmtree(folder)
+    median = {work: statistics.median(figures) for work, figures in seconds.items()}
+    for work, figures in seconds.items():
+        spread = " ".join(f"{figure:.2f}" for figure in sorted(figures))
+        print(f"{work:12} {median[work]:6.2f} s   ({spread})")
+    print(f"landing / from_json   {median['landing'] / median['from_json']:.2f}   (at most 1.50)")
+    print(f"landing / JSON reader {median['landing'] / median['JSON reader']:.2f}")
+    print(f"one more / landing    {median['one more'] / median['landing']:.1%}  (at most 5.0%)")
+
+
+if __name__ == "__main__":
+    _engine = SparkEngine(spark="sail")
+    with _engine.running():
+        _session = _engine.session
+        main()
