@@ -122,8 +122,9 @@ def test_workgroup_decides_where_results_go_and_what_a_query_may_cost(
 
 
 def test_outputs_are_the_pipelines_settings(stack: Stack):
-    settings = Settings(lake_uri=stack.outputs["LakeUri"], kms_key_id=stack.outputs["KeyArn"])
+    settings = Settings(lake_uri=stack.outputs["LakeUri"], database=stack.outputs["DatabaseName"])
     assert settings.lake_uri == f"s3://{stack.bucket}/lake"
+    assert settings.database == "stedi_db"
 
 
 def test_stack_with_another_prefix_and_database(stack: Stack):
