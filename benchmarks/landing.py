@@ -20,6 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,8 +127,8 @@ def main() -> None:
             files = link_landing(given, lake)
             sound = sound or sound_lines(files, scratch / "sound")
             seconds["landing"].append(land(lake))
-            seconds["from_json"].append(seconds_of(lambda: text_scan(files, scratch / "text")))  # noqa: B023
-            seconds["JSON reader"].append(seconds_of(lambda: json_reader(sound, scratch / "json")))  # noqa: B023
+            seconds["from_json"].append(seconds_of(partial(text_scan, files, scratch / "text")))
+            seconds["JSON reader"].append(seconds_of(partial(json_reader, sound, scratch / "json")))
             add_file(lake)
             seconds["one more"].append(land(lake))
             for folder in (lake, scratch / "text", scratch / "json"):

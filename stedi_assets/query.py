@@ -42,8 +42,7 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
 def _select(table: PublishedTable) -> str:
     if table.snapshot.files:
         columns = ", ".join(f'"{name}"' for name in table.columns)
-        # Names and addresses come from the catalog, quoted.
-        return f"SELECT {columns} FROM read_parquet({_literal(table.snapshot.files)})"  # noqa: S608
+        return f"SELECT {columns} FROM read_parquet({_literal(table.snapshot.files)})"  # noqa: S608 - quoted names of the catalog
     # No file says what the columns of an empty table are.
     columns = ", ".join(f'NULL::{_DUCKDB_TYPES[kind]} AS "{name}"' for name, kind in table.columns.items())
     return f"SELECT {columns} WHERE false"

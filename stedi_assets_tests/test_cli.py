@@ -107,6 +107,38 @@ def test_sql_as_json_and_csv(stedi, graph):
     assert list(csv.reader(io.StringIO(out))) == [["n", "nothing", "text", "x"], ["21", "", 'a,"b', "1.5"]]
 
 
+SQL = Path(__file__).parents[1] / "sql"
+
+
+def test_sql_files_in_athenas_sql_run_on_published_tables(stedi, graph):
+    code, out, err = stedi("sql", "-f", str(SQL / "row_counts.sql"), "--json", lake=graph.lake_uri)
+    assert (code, err) == (0, "")
+    assert {row["table_name"]: row["row_count"] for row in json.loads(out)["row_counts"]} == {
+        name: graph.lake.snapshot(contract).rows for name, contract in CONTRACTS.items()
+    }
+    code, out, err = stedi("sql", "-f", str(SQL / "validate_schema.sql"), "--json", lake=graph.lake_uri)
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {"missing_tables": [], "wrong_columns": []}
+    code, out, err = stedi("sql", "-f", str(SQL / "summary_queries.sql"), "--json", lake=graph.lake_uri)
+    assert (code, err) == (0, "")
+    people = {row["email"].strip().lower() for row in graph.table("customer_trusted")}
+    funnel = {row["step"]: row["people"] for row in json.loads(out)["consent_funnel"]}
+    assert funnel["3 agree to research now"] == len(people)
+
+
+def test_sql_files_name_their_statements(stedi, graph):
+    code, out, _ = stedi("sql", "-f", str(SQL / "validate_schema.sql"), lake=graph.lake_uri)
+    assert code == 0
+    assert [line for line in out.splitlines() if line.endswith(":")] == ["missing_tables:", "wrong_columns:"]
+
+
+def test_sql_asks_for_a_query_or_a_file(stedi, graph):
+    for arguments in ([], ["SELECT 1", "-f", str(SQL / "row_counts.sql")]):
+        code, out, err = stedi("sql", *arguments, lake=graph.lake_uri)
+        assert (code, out) == (1, "")
+        assert err == "stedi: give either one query or a file of them with -f\n"
+
+
 def test_sql_names_tables_with_and_without_their_database(stedi, graph):
     for name in CONTRACTS:
         for table in (name, f"stedi_db.{name}"):

@@ -35,6 +35,10 @@ class PublishConflictError(RuntimeError):
     """Another run published the table since this run began with it; nothing was published by this one."""
 
 
+class ForeignDeletesError(RuntimeError):
+    """A foreign writer left row-level deletes in a table; the message says what to do about it."""
+
+
 @dataclass(frozen=True)
 class Staged:
     """A result beside its table, written and not yet published.
@@ -257,7 +261,7 @@ def snapshot_of(table: Table) -> Snapshot:
     """The current snapshot of a loaded table.
 
     Raises:
-        NotImplementedError: Another writer left row-level deletes in the table, which plain Parquet readers
+        ForeignDeletesError: Another writer left row-level deletes in the table, which plain Parquet readers
             would bring back.
     """
     current = table.current_snapshot()
@@ -265,7 +269,7 @@ def snapshot_of(table: Table) -> Snapshot:
         return UNPUBLISHED
     tasks = list(table.scan(snapshot_id=current.snapshot_id).plan_files())
     if any(task.delete_files for task in tasks):
-        raise NotImplementedError(
+        raise ForeignDeletesError(
             f"{table.name()[-1]}: a foreign writer left row-level deletes; rewrite the table without them"
         )
     return Snapshot(

@@ -30,8 +30,8 @@ from stedi_assets_tests.privacy.small_lakes import (
 def graph(tmp_path, sail_engine, monkeypatch) -> Graph:
     """A lake that the command works on, in this process."""
     graph = Graph(str(tmp_path), sail_engine)
-    monkeypatch.setattr(cli, "get_settings", lambda: graph.settings)
-    monkeypatch.setattr(cli, "_refresh", lambda _: graph.run())
+    monkeypatch.setattr(cli.people, "get_settings", lambda: graph.settings)
+    monkeypatch.setattr(cli.people, "_refresh", lambda _: graph.run())
     deliver_three_people(tmp_path)
     graph.run()
     return graph
@@ -107,7 +107,7 @@ def test_beside_other_runs_it_refuses(tmp_path, monkeypatch):
     with dg.DagsterInstance.get() as instance:
         instance.add_run(dg.DagsterRun(job_name="refresh", status=dg.DagsterRunStatus.STARTED))
     with pytest.raises(cli.CommandError, match="1 runs are queued or in progress"):
-        cli._refresh(Settings(lake_uri=str(tmp_path / "lake")))
+        cli.people._refresh(Settings(lake_uri=str(tmp_path / "lake")))
 
 
 def test_the_command_as_installed(tmp_path):

@@ -1,0 +1,32 @@
+"""The command ``stedi``: sample data, row counts, SQL, quarantine and erasure, without a Dagster server.
+
+What a command prints is decided here; what it computes, elsewhere.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from stedi_assets.cli import files, people, tables
+from stedi_assets.cli.common import CommandError, app
+from stedi_assets.settings import SettingsError, get_settings
+
+__all__ = ["CommandError", "app", "files", "main", "people", "tables"]
+
+
+def main() -> None:
+    """Run the command; what a user can put right is one line, not a stack."""
+    try:
+        app()
+    except (SettingsError, CommandError) as error:
+        typer.echo(f"stedi: {error}", err=True)
+        sys.exit(1)
+    except Exception as error:
+        from stedi_assets.lake.errors import explain
+
+        if (message := explain(error, get_settings().lake_uri)) is None:
+            raise
+        typer.echo(f"stedi: {message}", err=True)
+        sys.exit(1)

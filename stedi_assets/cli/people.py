@@ -1,0 +1,110 @@
+"""The command ``forget``, which erases a person."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stedi_assets.cli.common import CommandError, app, print_table
+from stedi_assets.settings import get_settings
+
+if TYPE_CHECKING:
+    from stedi_assets.landing.erasure import Findings
+    from stedi_assets.settings import Settings
+
+# Dagster's states of a run that may still write to the lake.
+_UNFINISHED = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
+
+
+@app.command()
+def forget(
+    email: Annotated[str, typer.Argument(help="E-mail address of the person, in any case.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Erase a person from raw files, tables and history. Nothing else may write to the lake meanwhile.
+
+    Exits with 3 if the person is erased but files are left that somebody should look at.
+    """
+    from pyiceberg.exceptions import CommitFailedException
+
+    from stedi_assets.lake.lake import Lake, PublishConflictError
+    from stedi_assets.landing import erasure
+    from stedi_assets.landing.raw_files import RewriteError
+
+    if "@" not in email.strip("@ "):
+        raise CommandError("that is no e-mail address")
+    settings = get_settings()
+    lake = Lake(settings)
+    found = erasure.survey(lake, settings, email)
+    _print_findings(found)
+    if dry_run:
+        return
+    if not yes:
+        typer.confirm("Erase all of it, and the history of every table, for good?", abort=True)
+    try:
+        erased = erasure.forget(lake, settings, email, refresh=lambda: _refresh(settings))
+    except (erasure.ErasureError, RewriteError, PublishConflictError, CommitFailedException) as error:
+        raise CommandError(f"not finished: {error}") from None
+    if erased.found != found:
+        typer.echo("Found when all landing files were read:")
+        _print_findings(erased.found)
+    typer.echo(
+        f"Erased. Of history went {erased.history.snapshots:,} snapshots and {erased.history.files:,} files "
+        f"({erased.history.bytes:,} bytes)."
+    )
+    for path, count in erased.mentions.items():
+        typer.echo(
+            f"Look at {path}: it still has the address, {count} times, in what is not the person's record"
+        )
+    for path in erased.unreadable:
+        typer.echo(f"Look at {path}: it cannot be read, so nobody knows whom it has")
+    if erased.mentions or erased.unreadable:
+        raise typer.Exit(3)
+
+
+def _print_findings(found: Findings) -> None:
+    counted = [("table", name, rows) for name, rows in found.rows.items()]
+    counted += [("file", path, records) for path, records in found.records.items()]
+    if counted:
+        print_table(["", "where", "rows or records"], [[*where, f"{count:,}"] for *where, count in counted])
+    else:
+        typer.echo("The tables have nothing of this person.")
+    if found.shared_devices:
+        typer.echo(
+            f"{found.shared_devices} of the person's devices have other owners too: their {found.shared_readings:,} "
+            "step readings stay, since they may be another owner's."
+        )
+    if found.files_not_read:
+        typer.echo(
+            f"{len(found.files_not_read):,} landing files are not in the tables yet; they are read first."
+        )
+
+
+def _refresh(settings: Settings) -> None:
+    """Run the job ``refresh`` in this process, as a run of the Dagster instance if there is one."""
+    import dagster as dg
+
+    from stedi_assets.definitions import build_definitions
+    from stedi_assets.engine import SparkEngine
+
+    is_kept = "DAGSTER_HOME" in os.environ
+    with dg.DagsterInstance.get() if is_kept else dg.DagsterInstance.ephemeral() as instance:
+        unfinished = [dg.DagsterRunStatus[name] for name in _UNFINISHED]
+        in_progress = instance.get_runs_count(dg.RunsFilter(statuses=unfinished))
+        if in_progress:
+            raise CommandError(
+                f"{in_progress} runs are queued or in progress: let them end, then run this again"
+            )
+        engine = SparkEngine(spark=settings.spark, on_s3=settings.on_s3)
+        job = build_definitions(settings, engine).resolve_job_def("refresh")
+        quiet = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+        result = job.execute_in_process(instance=instance, run_config=quiet, raise_on_error=False)
+    if not result.success:
+        raise CommandError(
+            "not finished: the tables could not be brought up to date; put right what the run's log above says, then "
+            "run this again"
+        )
