@@ -222,7 +222,9 @@ class _Known:
 
     Attributes:
         broken: never complete. They are not scanned again, which keeps the whole split linear.
-        nested: complete, and the object around them goes on: values of it, and no records.
+        nested: complete, and the object around them goes on: values of it, and no records. One that begins
+            on the line after its key's colon is not held for a value, though: nobody writes one so, but a
+            record follows there when the one before it was cut after the colon.
     """
 
     broken: set[int] = field(default_factory=set)
@@ -245,9 +247,10 @@ def _scan(text: bytes, start: int, limit: int, known: _Known) -> int:
     if flat := _FLAT_OBJECT.match(text, start, limit):
         return flat.end()
     opened, states, closed = [start], ["object"], [start]
+    on_own_line: set[int] = set()
     position = start + 1
     while token := _TOKEN.match(text, position, limit):
-        position = token.end()
+        before, position = position, token.end()
         symbol = _symbol(token, text)
         state = _NEXT_STATE[states[-1]].get(symbol)
         if state is None or len(states) > _MAX_DEPTH:
@@ -257,7 +260,9 @@ def _scan(text: bytes, start: int, limit: int, known: _Known) -> int:
             while closed[-1] > opened[-1]:
                 known.nested.add(closed.pop())
         if state == "leave":
-            closed.append(opened.pop())
+            left = opened.pop()
+            if left not in on_own_line:
+                closed.append(left)
             states.pop()
             if not states:
                 return position
@@ -266,6 +271,8 @@ def _scan(text: bytes, start: int, limit: int, known: _Known) -> int:
             states[-1] = "comma" if states[-1] == "value" else "array comma"
             states.append("object" if symbol == "{" else "array")
             opened.append(token.start(2))
+            if states[-2] == "comma" and text.find(b"\n", before, opened[-1]) >= 0:
+                on_own_line.add(opened[-1])
         else:
             states[-1] = state
     known.broken.update(opened)

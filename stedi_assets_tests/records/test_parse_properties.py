@@ -83,7 +83,14 @@ between = st.sampled_from(
     [b"\n"] * 4
     + [b"\r\n", b"", b"", b" ", b",", b",\n", b"\n,", b"\x1e", b"[\n", b"]\n", b"\n[", b"\n" + BOM, b"\n\n"]
 )
-damaged_files = st.lists(st.tuples(pieces(), between), min_size=8, max_size=30)
+damaged_files = st.lists(st.tuples(pieces(), between), min_size=8, max_size=30).filter(
+    lambda file: not any(
+        cut.rstrip().endswith(b":") and b"\n" not in gap and b"," in after and text.startswith(b'"')
+        for ((cut, *_), gap), (_, after), ((text, *_), _) in zip(file, file[1:], file[2:], strict=False)
+    )
+)
+"""Without those where a cut record and what follows on its line read as one broken object around another,
+`{"a": {…}, "text"`: nobody can tell a record there from a value."""
 
 
 def parsed_in_windows(text: bytes, cuts: list[int]):

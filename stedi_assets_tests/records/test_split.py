@@ -96,10 +96,16 @@ def test_braces_in_the_string_of_a_broken_object_do_not_cut_it():
 
 
 def test_what_a_broken_object_nests_is_no_record_but_what_is_glued_to_it_is():
-    for broken in (b'{"n":{"a":1},"b":', b'{"n":[{"a":1},{"a":{"a":1}}],"b":', b'{"n":\n{"a":1},\n"b":'):
+    for broken in (b'{"n":{"a":1},"b":', b'{"n":[{"a":1},{"a":{"a":1}}],"b":'):
         assert texts(broken + A + A) == [broken, A, A]
         assert texts(broken + b"\n" + A) == [broken, A]
         assert texts(broken) == [broken]
+
+
+def test_what_follows_a_record_cut_after_a_colon_is_a_record():
+    assert texts(b'{"n":\n' + A + b',"text"\n' + A) == [b'{"n":', A, b'"text"', A]
+    nested = b'{"n": {"a":\n{"a":1},\n"b":'
+    assert texts(nested + b"\n" + A) == [b'{"n": {"a":', b'{"a":1}', b'"b":', A]
 
 
 def test_separators_are_counted():
