@@ -1,4 +1,4 @@
-"""A contract held against a frame: structure compared directly, all rows in one aggregate.
+"""A contract held against a frame: structure compared directly, all rows in one query.
 
 pandera's own PySpark backend runs about two jobs a check and counts no failing rows; tests hold this module's
 verdicts to it, rule by rule. What the rules are belongs in ``models``, what happens to a table that fails, in
@@ -74,7 +74,7 @@ def structure_problems(frame: DataFrame, contract: Contract) -> list[str]:
 
 
 def audit(frame: DataFrame, contract: Contract) -> Audit:
-    """Evaluate every rule of a contract on a frame, in one aggregate.
+    """Evaluate every rule of a contract on a frame, in one query.
 
     Args:
         frame: The rows, with the contract's columns.
@@ -95,21 +95,21 @@ def audit(frame: DataFrame, contract: Contract) -> Audit:
         (item.name, (item.rule.column,), item.severity, item.reason, F.count_if(breaks(item.rule)))
         for item in contract.rules
     ]
-    if contract.key:
-        rules.append(
-            (
-                "unique_key",
-                contract.key,
-                "block",
-                "No two rows may share a key.",
-                # A hash per row, since counting distinct tuples costs several times as much; with a hundred
-                # million rows, two keys share one of 2^64 hashes once in some 3,700 runs.
-                F.count(F.lit(1)) - F.count_distinct(F.xxhash64(*contract.key)),
-            )
-        )
-    counts = frame.agg(F.count(F.lit(1)), *(expression for *_, expression in rules)).collect()[0]
-    verdicts = tuple(
-        RuleVerdict(name, columns, severity, int(failing or 0), reason)
-        for (name, columns, severity, reason, _), failing in zip(rules, counts[1:], strict=True)
+    aggregate = frame.agg(
+        F.count(F.lit(1)).alias("rows"), *(expression.alias(name) for name, *_, expression in rules)
     )
-    return Audit(rows=int(counts[0]), verdicts=verdicts)
+    if contract.key:
+        # Beside the other aggregates, `count_distinct` took three times as long on Sail.
+        keys = frame.select(*contract.key).distinct().agg(F.count(F.lit(1)).alias("keys"))
+        aggregate = aggregate.crossJoin(keys)
+    figures = aggregate.collect()[0].asDict()
+    verdicts = [
+        RuleVerdict(name, columns, severity, figures[name] or 0, reason)
+        for name, columns, severity, reason, _ in rules
+    ]
+    if contract.key:
+        too_many = figures["rows"] - figures["keys"]
+        verdicts.append(
+            RuleVerdict("unique_key", contract.key, "block", too_many, "No two rows may share a key.")
+        )
+    return Audit(rows=figures["rows"], verdicts=tuple(verdicts))
