@@ -14,7 +14,6 @@ Sail, in one process, in turn, three rounds; ratios are of medians:
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import statistics
 import sys
@@ -28,11 +27,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pyspark.sql import functions as F
 
+from benchmarks.sail_runs import link_landing, sail_session, step_seconds
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
-from stedi_assets.definitions import build_definitions
-from stedi_assets.engine import SparkEngine
-from stedi_assets.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,47 +44,25 @@ FIELDS = source_of(CONTRACTS[f"{SOURCE}_landing"]).fields
 SCHEMA = ", ".join(f"`{field.name}` {field.type}" for field in FIELDS)
 
 
-class RunningEngine(SparkEngine):
-    """An engine whose session is up already and outlives the runs that use it."""
-
-    @property
-    def session(self) -> SparkSession:
-        """The session of the whole benchmark."""
-        return _session
-
-
 def land(lake: Path) -> float:
-    """Land what is new; the seconds of the step, without those of the run around it."""
-    definitions = build_definitions(Settings(lake_uri=str(lake)), RunningEngine(spark="sail"))
-    job = definitions.resolve_job_def("refresh")
-    with dg.DagsterInstance.ephemeral() as instance:
-        result = job.execute_in_process(instance=instance, asset_selection=TABLES)
-        (step,) = instance.get_run_step_stats(result.run_id)
-    return float(step.end_time - step.start_time)
+    """Land what is new; the seconds of the step."""
+    (seconds,) = step_seconds(lake, TABLES).values()
+    return seconds
 
 
-def text_scan(files: list[str], target: Path) -> None:
-    lines = _session.read.text(files)
+def text_scan(session: SparkSession, files: list[str], target: Path) -> None:
+    lines = session.read.text(files)
     lines.select(F.from_json("value", SCHEMA).alias("row")).select("row.*").write.parquet(str(target))
 
 
-def json_reader(files: list[str], target: Path) -> None:
-    _session.read.schema(SCHEMA).json(files).write.parquet(str(target))
+def json_reader(session: SparkSession, files: list[str], target: Path) -> None:
+    session.read.schema(SCHEMA).json(files).write.parquet(str(target))
 
 
 def seconds_of(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
-
-
-def link_landing(given: Path, lake: Path) -> list[str]:
-    """A lake with the same files, which costs no copy."""
-    folder = lake / SOURCE / "landing"
-    folder.mkdir(parents=True)
-    for file in (given / SOURCE / "landing").iterdir():
-        os.link(file, folder / file.name)
-    return sorted(map(str, folder.iterdir()))
 
 
 def add_file(lake: Path) -> None:
@@ -113,8 +88,7 @@ def _is_sound(line: bytes) -> bool:
         return False
 
 
-def main() -> None:
-    given = Path(sys.argv[1])
+def main(given: Path, session: SparkSession) -> None:
     # Beside the lake, so that files can be linked.
     with tempfile.TemporaryDirectory(dir=given.parent) as name:
         scratch = Path(name)
@@ -124,11 +98,12 @@ def main() -> None:
         sound: list[str] = []
         for number in range(ROUNDS):
             lake = scratch / f"lake{number}"
-            files = link_landing(given, lake)
+            link_landing(given, lake, [SOURCE])
+            files = sorted(map(str, (lake / SOURCE / "landing").iterdir()))
             sound = sound or sound_lines(files, scratch / "sound")
             seconds["landing"].append(land(lake))
-            seconds["from_json"].append(seconds_of(partial(text_scan, files, scratch / "text")))
-            seconds["JSON reader"].append(seconds_of(partial(json_reader, sound, scratch / "json")))
+            seconds["from_json"].append(seconds_of(partial(text_scan, session, files, scratch / "text")))
+            seconds["JSON reader"].append(seconds_of(partial(json_reader, session, sound, scratch / "json")))
             add_file(lake)
             seconds["one more"].append(land(lake))
             for folder in (lake, scratch / "text", scratch / "json"):
@@ -143,7 +118,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _engine = SparkEngine(spark="sail")
-    with _engine.running():
-        _session = _engine.session
-        main()
+    with sail_session() as started:
+        main(Path(sys.argv[1]), started)
