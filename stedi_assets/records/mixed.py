@@ -15,11 +15,12 @@ import numpy as np
 import polars as pl
 
 from stedi_assets.records.parse import parse_damaged, parse_lines
+from stedi_assets.records.source import Parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stedi_assets.records.source import Parsed, Source
+    from stedi_assets.records.source import Source
 
 # Plain records in a row that do not depend on what stands before them.
 INDEPENDENT_RECORDS = 2
@@ -27,21 +28,20 @@ INDEPENDENT_RECORDS = 2
 _WORTHWHILE_LINES = 64
 # Lines that look like fewer than this share of all are read with care.
 _RARE = 0.01
-# So many colons and quotes in a line make it look like no other.
-_MARKS = 1000
 
 
 def parse_text(
     window: bytes, offset: int, source: Source, *, final: bool, before_object: bool = False
-) -> tuple[list[Parsed], int]:
+) -> tuple[Parsed, int]:
     """Parse what of a window can be settled, and say how many bytes that is.
 
-    The arguments are those of `parse_damaged`, and so are the rows of all parts together.
+    The arguments are those of `parse_damaged`, and so is the outcome, but for the order of the rows: those read
+    fast come first.
     """
     end_of_lines = len(window) if final else window.rfind(b"\n") + 1
     plain = parse_lines(window[:end_of_lines], offset, source) if end_of_lines else None
     if plain is not None:
-        return [plain], end_of_lines
+        return plain, end_of_lines
     parts, read = [], []
     bounds, runs = _uniform_lines(window[:end_of_lines])
     for part, its_runs in _plain(window, offset, source, bounds, runs):
@@ -56,7 +56,7 @@ def parse_text(
     rest, consumed = parse_damaged(
         window[settled:], offset + settled, source, final=final, before_object=before_object
     )
-    return [*parts, rest], settled + consumed
+    return Parsed.of([*parts, rest]), settled + consumed
 
 
 def _plain(
@@ -100,9 +100,11 @@ def _uniform_lines(text: bytes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, A
     starts = np.append(0, np.flatnonzero(data == ord("\n")) + 1)
     starts = starts[starts < len(text)]
     bounds = np.append(starts, len(text))
-    marks = np.flatnonzero((data == ord(":")) | (data == ord('"')))
-    look = np.minimum(np.diff(np.searchsorted(marks, bounds)), _MARKS)
-    lines = np.bincount(look, minlength=_MARKS + 1)
-    lines[_MARKS] = 0
-    common = (lines[look] >= len(starts) * _RARE) & (data[starts] == ord("{"))
-    return bounds, np.flatnonzero(np.diff(common, prepend=False, append=False)).reshape(-1, 2)
+    if not len(starts):
+        return bounds, np.empty((0, 2), dtype=np.intp)
+    # Modulo 256, which is several times as fast, and enough for looks.
+    is_mark = (data == ord(":")) | (data == ord('"'))
+    look = np.add.reduceat(is_mark.view(np.uint8), starts, dtype=np.uint8)
+    common = np.bincount(look, minlength=256) >= len(starts) * _RARE
+    plain = common[look] & (data[starts] == ord("{"))
+    return bounds, np.flatnonzero(np.diff(plain, prepend=False, append=False)).reshape(-1, 2)

@@ -229,10 +229,10 @@ def parse_stream(stream: BinaryIO, piece: Piece, source: Source) -> Iterator[Par
             rows, settled, header = parse_csv(window, offset, source, final=final, header=header)
             yield rows
         else:
-            parts, settled = parse_text(
+            parsed, settled = parse_text(
                 window, offset, source, final=final, before_object=final and piece.end < piece.size
             )
-            yield from parts
+            yield parsed
         rest, offset = window[settled:], offset + settled
         if final:
             return

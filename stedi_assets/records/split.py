@@ -40,6 +40,9 @@ Kind = Literal["object", "broken", "other", "too_long"]
 # Deeper nesting the JSON parser would refuse. Such text ends at the next newline; what it nests is no record.
 _MAX_DEPTH = 500
 
+# White space before a value is looked at so far back.
+_INDENTATION = 1024
+
 # Results of a scan or of the search for an end, beside a position. Less than all of them: nested too deep, at
 # the position of that number without its sign.
 _FAILED = -1
@@ -160,18 +163,18 @@ class _Splitter:
 
     def _end_of_broken(self, start: int, limit: int, kind: Kind) -> int:
         """Broken text ends at an intact object; at a newline before any object; other text at any newline."""
-        text, position, nested = self.text, start + 1, self.known.nested
+        text, position = self.text, start + 1
         while match := _POSSIBLE_END.search(text, position, limit):
             candidate = match.start()
             position = candidate + 1
             if match.lastindex:
                 position = match.end()
-                object_follows = text[position : position + 1] == b"{" and position not in nested
+                object_follows = text[position : position + 1] == b"{" and not self._is_value(position)
                 object_follows |= self.before_object and position == len(text)
                 if kind == "other" or object_follows:
                     return candidate
                 continue
-            if candidate in nested:
+            if self._is_value(candidate):
                 continue
             reach = min(len(text), candidate + MAX_RECORD_BYTES)
             end = _scan(text, candidate, reach, self.known)
@@ -180,6 +183,17 @@ class _Splitter:
             if end == _INCOMPLETE and not self.final and reach == len(text):
                 return _UNDECIDED
         return _INCOMPLETE
+
+    def _is_value(self, position: int) -> bool:
+        """Whether the object at `position` is a value of the broken one around it, and no record.
+
+        Not if it begins on a line after its key's colon: few write a value there, but that is where a record
+        stands after one that was cut behind the colon.
+        """
+        before = self.text[max(0, position - _INDENTATION) : position]
+        key = before.rstrip()
+        after_cut = key.endswith(b":") and b"\n" in before[len(key) :]
+        return position in self.known.nested and not after_cut
 
     def _may_be_bom(self, start: int) -> bool:
         return not self.final and len(self.text) - start < len(BOM) and BOM.startswith(self.text[start:])
@@ -222,9 +236,7 @@ class _Known:
 
     Attributes:
         broken: never complete. They are not scanned again, which keeps the whole split linear.
-        nested: complete, and the object around them goes on: values of it, and no records. One that begins
-            on the line after its key's colon is not held for a value, though: nobody writes one so, but a
-            record follows there when the one before it was cut after the colon.
+        nested: complete, and the object around them goes on.
     """
 
     broken: set[int] = field(default_factory=set)
@@ -247,10 +259,9 @@ def _scan(text: bytes, start: int, limit: int, known: _Known) -> int:
     if flat := _FLAT_OBJECT.match(text, start, limit):
         return flat.end()
     opened, states, closed = [start], ["object"], [start]
-    on_own_line: set[int] = set()
     position = start + 1
     while token := _TOKEN.match(text, position, limit):
-        before, position = position, token.end()
+        position = token.end()
         symbol = _symbol(token, text)
         state = _NEXT_STATE[states[-1]].get(symbol)
         if state is None or len(states) > _MAX_DEPTH:
@@ -260,9 +271,7 @@ def _scan(text: bytes, start: int, limit: int, known: _Known) -> int:
             while closed[-1] > opened[-1]:
                 known.nested.add(closed.pop())
         if state == "leave":
-            left = opened.pop()
-            if left not in on_own_line:
-                closed.append(left)
+            closed.append(opened.pop())
             states.pop()
             if not states:
                 return position
@@ -271,8 +280,6 @@ def _scan(text: bytes, start: int, limit: int, known: _Known) -> int:
             states[-1] = "comma" if states[-1] == "value" else "array comma"
             states.append("object" if symbol == "{" else "array")
             opened.append(token.start(2))
-            if states[-2] == "comma" and text.find(b"\n", before, opened[-1]) >= 0:
-                on_own_line.add(opened[-1])
         else:
             states[-1] = state
     known.broken.update(opened)

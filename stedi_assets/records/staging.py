@@ -61,7 +61,7 @@ class Staging:
         integers = [name for name, dtype in rows.schema.items() if dtype == pl.Int64]
         buffer = io.BytesIO()
         pq.write_table(
-            rows.to_arrow(compat_level=pl.CompatLevel.oldest()),
+            rows.to_arrow(),
             buffer,
             compression="zstd",
             # Times and positions grow slowly. Measured: a third of the size, and 60 % of the time.
