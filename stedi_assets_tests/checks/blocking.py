@@ -63,13 +63,13 @@ def figures_of(check: dg.AssetCheckEvaluation) -> dict[str, Any]:
 
 
 def assert_blocked(graph: Graph, table: str, check: str, **figures: Any) -> dict[str, Any]:
-    """Run the graph, and see that a check of a table fails with these figures and blocks all that it should.
+    """Run a table and all below it, and see that a check fails with these figures and blocks all that it should.
 
     Returns:
         All figures of the check.
     """
     before = graph.snapshots()
-    result = graph.run(ok=False)
+    result = graph.run(*below(table), ok=False)
     assert not result.success
     assert graph.instance.get_run_by_id(result.run_id).status == dg.DagsterRunStatus.FAILURE
     assert (table, check) in blocking(graph, result)
@@ -92,9 +92,9 @@ def assert_blocked(graph: Graph, table: str, check: str, **figures: Any) -> dict
 
 
 def assert_publishes(graph: Graph, table: str) -> None:
-    """Run the graph, and see a table published with all that is made from it."""
+    """Run a table and all below it, and see them published."""
     before, rows = graph.snapshots(), graph.rows()
-    result = graph.run()
+    result = graph.run(*below(table))
     assert result.success
     assert blocking(graph, result) == set()
     after = graph.snapshots()

@@ -1,9 +1,10 @@
 """One small lake that was run once; a test that has a run blocked leaves it as a good run does."""
 
+import dagster as dg
 import pytest
 
 from stedi_assets_tests.checks.small_lake import deliver_all
-from stedi_assets_tests.end_to_end.lakes import Graph
+from stedi_assets_tests.end_to_end.lakes import Graph, KeptLake
 
 
 @pytest.fixture(scope="package")
@@ -11,6 +12,26 @@ def graph(sail_engine, tmp_path_factory) -> Graph:
     graph = Graph(str(deliver_all(tmp_path_factory.mktemp("small"))), sail_engine)
     graph.run()
     return graph
+
+
+@pytest.fixture(scope="package")
+def good_run(graph) -> dg.ExecuteInProcessResult:
+    """A run of the small lake that no check blocks."""
+    return graph.run()
+
+
+@pytest.fixture(scope="package")
+def kept(sail_engine, tmp_path_factory) -> KeptLake:
+    lake = deliver_all(tmp_path_factory.mktemp("kept") / "lake")
+    graph = Graph(str(lake), sail_engine)
+    graph.run()
+    return KeptLake(graph)
+
+
+@pytest.fixture
+def own_graph(kept) -> Graph:
+    """The small lake after its first run, to be changed at will."""
+    return kept.graph()
 
 
 @pytest.fixture(scope="package")

@@ -121,16 +121,14 @@ def test_the_policy_itself_is_kept(from_date):
     assert from_date.rows()["accelerometer_trusted"] == 19
 
 
-def test_passing_checks_say_what_they_compared(graph):
-    result = graph.run()
+def test_passing_checks_say_what_they_compared(graph, good_run):
     for table in below("customer_trusted"):
-        assert figures_of(checks_in_log(graph, result)[table, "consent"]) == {
+        assert figures_of(checks_in_log(graph, good_run)[table, "consent"]) == {
             "rows": graph.rows()[table],
             "rows_without_consent": 0,
             "consent_from_date": False,
         }
 
 
-def test_the_key_is_in_no_check(graph):
-    result = graph.run()
-    assert KEY not in repr(checks_in_log(graph, result))
+def test_the_key_is_in_no_check(graph, good_run):
+    assert KEY not in repr(checks_in_log(graph, good_run))

@@ -129,8 +129,8 @@ def test_what_is_not_typical_is_a_warning_and_is_published(sail_engine, tmp_path
     assert [table for table in below("accelerometer_trusted") if published[table] is None] == []
 
 
-def test_a_passing_contract_lists_its_rules_and_reasons(graph):
-    found = checks_in_log(graph, graph.run())
+def test_a_passing_contract_lists_its_rules_and_reasons(graph, good_run):
+    found = checks_in_log(graph, good_run)
     for name, contract in CONTRACTS.items():
         if name == "landing_files":
             continue

@@ -1,5 +1,7 @@
 """``row_count``: a table has more or fewer rows than it can have, or than is stated."""
 
+from pathlib import Path
+
 import dagster as dg
 import pyspark.sql.functions as F
 import pytest
@@ -63,15 +65,13 @@ def test_more_rows_than_there_are_to_select_from_block_a_table(graph, monkeypatc
     assert_publishes(graph, table)
 
 
-def test_other_rows_than_stated_block_a_table(sail_engine, tmp_path):
-    graph = Graph(str(deliver_all(tmp_path)), sail_engine)
-    graph.run()
-    stated = tmp_path / EXPECTATIONS_FILE
+def test_other_rows_than_stated_block_a_table(own_graph):
+    stated = Path(own_graph.lake_uri) / EXPECTATIONS_FILE
     stated.write_text("row_counts: {default: {customer_curated: 9}}")
-    figures = assert_blocked(graph, "customer_curated", "row_count", rows=8, rows_expected=9)
+    figures = assert_blocked(own_graph, "customer_curated", "row_count", rows=8, rows_expected=9)
     assert EXPECTATIONS_FILE in figures["wrong"]
     stated.write_text("row_counts: {default: {customer_curated: 8}}")
-    assert_publishes(graph, "customer_curated")
+    assert_publishes(own_graph, "customer_curated")
 
 
 def test_what_is_stated_of_another_delivery_or_policy_is_not_heeded(sail_engine, tmp_path):
@@ -84,9 +84,7 @@ def test_what_is_stated_of_another_delivery_or_policy_is_not_heeded(sail_engine,
     assert graph.run().success
 
 
-def test_a_table_that_shrinks_by_more_than_half_is_a_warning_and_is_published(sail_engine, tmp_path):
-    graph = Graph(str(deliver_all(tmp_path)), sail_engine)
-    graph.run()
+def test_a_table_that_shrinks_by_more_than_half_is_a_warning_and_is_published(own_graph):
     # All but Ann withdraw.
     late = max(row["lastUpdateDate"] for row in CUSTOMERS) + 1
     withdrawn = [
@@ -94,9 +92,9 @@ def test_a_table_that_shrinks_by_more_than_half_is_a_warning_and_is_published(sa
         for row in CUSTOMERS
         if row["email"] != "ann@example.org"
     ]
-    deliver(tmp_path, "customer", withdrawn, "2.json")
-    result = graph.run()
-    check = checks_in_log(graph, result)["customer_trusted", "row_count"]
+    deliver(Path(own_graph.lake_uri), "customer", withdrawn, "2.json")
+    result = own_graph.run()
+    check = checks_in_log(own_graph, result)["customer_trusted", "row_count"]
     assert not check.passed
     assert check.severity == dg.AssetCheckSeverity.WARN
     assert {name: figures_of(check)[name] for name in ("rows", "rows_before")} == {
@@ -104,15 +102,13 @@ def test_a_table_that_shrinks_by_more_than_half_is_a_warning_and_is_published(sa
         "rows_before": 9,
     }
     assert "unusual" in check.metadata
-    assert [row["email"] for row in graph.table("customer_trusted")] == ["ann@example.org"]
+    assert [row["email"] for row in own_graph.table("customer_trusted")] == ["ann@example.org"]
 
 
-def test_a_single_withdrawal_is_not_unusual(sail_engine, tmp_path):
-    graph = Graph(str(deliver_all(tmp_path)), sail_engine)
-    graph.run()
+def test_a_single_withdrawal_is_not_unusual(own_graph):
     late = max(row["lastUpdateDate"] for row in CUSTOMERS) + 1
-    deliver(tmp_path, "customer", [snapshot("ann", "a", late, None)], "2.json")
-    check = checks_in_log(graph, graph.run())["customer_trusted", "row_count"]
+    deliver(Path(own_graph.lake_uri), "customer", [snapshot("ann", "a", late, None)], "2.json")
+    check = checks_in_log(own_graph, own_graph.run())["customer_trusted", "row_count"]
     assert check.passed
     assert {name: figures_of(check)[name] for name in ("rows", "rows_before")} == {
         "rows": 8,

@@ -66,14 +66,31 @@ class Graph:
 
     def rows(self) -> dict[str, int]:
         """Rows of each of the eight tables."""
-        return {name: self.lake.snapshot(CONTRACTS[name]).rows for name in EIGHT}
+        lake = self.lake
+        return {name: lake.snapshot(CONTRACTS[name]).rows for name in EIGHT}
 
     def snapshots(self) -> dict[str, int | None]:
-        return {name: self.lake.snapshot(contract).snapshot_id for name, contract in CONTRACTS.items()}
+        lake = self.lake
+        return {name: lake.snapshot(contract).snapshot_id for name, contract in CONTRACTS.items()}
 
     def table(self, name: str) -> list[dict[str, Any]]:
         """The rows of a table as PyIceberg, which knows nothing of ours, reads them."""
         return self.lake.table(CONTRACTS[name]).scan().to_arrow().to_pylist()
+
+
+class KeptLake:
+    """A lake in a folder as runs left it, put back for each test: at one address, which its tables hold."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._lake, self._engine = Path(graph.lake_uri), graph.engine
+        self._kept = self._lake.with_name(f"{self._lake.name} kept")
+        shutil.copytree(self._lake, self._kept)
+
+    def graph(self) -> Graph:
+        """The graph on the lake as it was."""
+        shutil.rmtree(self._lake)
+        shutil.copytree(self._kept, self._lake)
+        return Graph(str(self._lake), self._engine)
 
 
 def checks_of(result: dg.ExecuteInProcessResult, table: str) -> dict[str, dg.AssetCheckEvaluation]:

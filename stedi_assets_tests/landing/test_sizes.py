@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -137,22 +138,35 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("place", [0, 50, 100])
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_large_file_in_ranges_gives_what_it_gives_at_once(lake, monkeypatch, damage, place):
+def test_large_files_in_ranges_give_what_they_give_at_once(lake, monkeypatch):
+    """Files with each damage at their beginning, in their middle and at their end."""
     records = [lines(reading(number)) for number in range(100)]
-    content = b"".join([*records[:place], DAMAGES[damage], *records[place:]])
-    lake.deliver("a.json", content)
+    names = {(damage, place): f"{damage} {place}.json" for damage in DAMAGES for place in (0, 50, 100)}
+    for (damage, place), name in names.items():
+        lake.deliver(name, b"".join([*records[:place], DAMAGES[damage], *records[place:]]))
     lake.land()
     at_once = lake.state()
     make_pieces_small(monkeypatch)
-    result = lake.land(full_refresh=True)
-    assert metadata(result, LANDING)["data_files"] > 1
-    assert lake.landed() == at_once[0]
-    assert lake.quarantined() == at_once[1]
-    assert {row["timestamp"] for row in lake.graph.table(LANDING)} >= {
-        reading(number)["timestamp"] for number in range(100)
-    }
+    ranges, cut = Counter(), reader._pieces
+
+    def counted(file):
+        pieces = cut(file)
+        ranges[Path(file.path).name] += len(pieces)
+        return pieces
+
+    monkeypatch.setattr(reader, "_pieces", counted)
+    lake.land(full_refresh=True)
+    assert [name for name in names.values() if ranges[name] < 8] == []
+    landed, quarantined = lake.landed(), lake.quarantined()
+    for name in names.values():
+        assert of_file(landed, name) == of_file(at_once[0], name)
+        assert of_file(quarantined, name) == of_file(at_once[1], name)
+        assert {number for _, number in of_file(landed, name)} >= set(range(100))
+    assert (len(landed), len(quarantined)) == (len(at_once[0]), len(at_once[1]))
+
+
+def of_file(rows: list[tuple], name: str) -> list[tuple]:
+    return [row for row in rows if row[0] == name]
 
 
 def test_a_large_file_that_cannot_be_read_in_one_range_lands_nothing(lake, monkeypatch):

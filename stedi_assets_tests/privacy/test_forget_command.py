@@ -27,22 +27,24 @@ from stedi_assets_tests.privacy.small_lakes import (
 
 
 @pytest.fixture
-def graph(tmp_path, sail_engine, monkeypatch) -> Graph:
+def graph(three_people, monkeypatch) -> Graph:
     """A lake that the command works on, in this process."""
-    graph = Graph(str(tmp_path), sail_engine)
-    monkeypatch.setattr(cli.people, "get_settings", lambda: graph.settings)
-    monkeypatch.setattr(cli.people, "_refresh", lambda _: graph.run())
-    deliver_three_people(tmp_path)
-    graph.run()
-    return graph
+    monkeypatch.setattr(cli.people, "get_settings", lambda: three_people.settings)
+    monkeypatch.setattr(cli.people, "_refresh", lambda _: three_people.run())
+    return three_people
+
+
+@pytest.fixture
+def lake(graph) -> Path:
+    return Path(graph.lake_uri)
 
 
 def stedi(*arguments: str, answer: str | None = None):
     return CliRunner().invoke(cli.app, ["forget", *arguments], input=answer, env={"COLUMNS": "120"})
 
 
-def test_a_dry_run_shows_what_would_go_and_names_nobody(graph, tmp_path):
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+def test_a_dry_run_shows_what_would_go_and_names_nobody(lake):
+    before = {path: path.read_bytes() for path in lake.rglob("*") if path.is_file()}
     result = stedi(VIC, "--dry-run")
     assert result.exit_code == 0
     shown = " ".join(result.stdout.replace("│", "").split())
@@ -50,37 +52,37 @@ def test_a_dry_run_shows_what_would_go_and_names_nobody(graph, tmp_path):
     assert "table machine_learning_curated 5" in shown
     assert "file accelerometer/landing/one.json 5" in shown
     assert not any(mark in result.stdout for mark in (ANN, *MARKS))
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert {path: path.read_bytes() for path in lake.rglob("*") if path.is_file()} == before
 
 
-def test_it_asks_first_and_no_means_no(graph, tmp_path):
+def test_it_asks_first_and_no_means_no(lake):
     result = stedi(VIC, answer="n\n")
     assert result.exit_code == 1
     assert "for good? [y/N]" in result.stdout
-    assert holding(tmp_path, VIC)
+    assert holding(lake, VIC)
 
 
-def test_it_erases_when_told_so(graph, tmp_path):
+def test_it_erases_when_told_so(lake):
     result = stedi(VIC, answer="y\n")
     assert result.exit_code == 0
     assert "Erased." in result.stdout
-    assert holding(tmp_path, *MARKS) == []
+    assert holding(lake, *MARKS) == []
     again = stedi(VIC, "--yes")
     assert again.exit_code == 0
     assert "The tables have nothing of this person." in again.stdout
 
 
-def test_what_is_left_to_look_at_has_an_exit_code_of_its_own(graph, tmp_path):
-    deliver(tmp_path, "customer", [customer() | {"friend": VIC}], "friend.json")
-    deliver(tmp_path, "customer", b"not compressed", "bad.json.gz")
+def test_what_is_left_to_look_at_has_an_exit_code_of_its_own(lake):
+    deliver(lake, "customer", [customer() | {"friend": VIC}], "friend.json")
+    deliver(lake, "customer", b"not compressed", "bad.json.gz")
     result = stedi(VIC, "--yes")
     assert result.exit_code == 3
     assert "Look at customer/landing/friend.json: it still has the address, 1 times" in result.stdout
     assert "Look at customer/landing/bad.json.gz: it cannot be read" in result.stdout
 
 
-def test_a_shared_device_is_told_and_why_its_readings_stay(graph, tmp_path):
-    deliver(tmp_path, "customer", [customer(serial=VIC_SERIAL)], "shared.json")
+def test_a_shared_device_is_told_and_why_its_readings_stay(graph, lake):
+    deliver(lake, "customer", [customer(serial=VIC_SERIAL)], "shared.json")
     graph.run()
     result = stedi(VIC, "--dry-run")
     assert "1 of the person's devices have other owners too: their 5 step readings stay" in " ".join(
@@ -93,6 +95,8 @@ def test_a_failure_says_what_to_do(graph, monkeypatch):
         raise RewriteError("customer/landing/one.json is so damaged")
 
     monkeypatch.setattr("stedi_assets.landing.erasure.rewrite", fail)
+    # The lake is up to date.
+    monkeypatch.setattr(cli.people, "_refresh", lambda _: None)
     result = stedi(VIC, "--yes")
     assert isinstance(result.exception, cli.CommandError)
     assert str(result.exception) == "not finished: customer/landing/one.json is so damaged"

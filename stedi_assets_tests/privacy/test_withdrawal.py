@@ -1,6 +1,7 @@
 """Consent withdrawn: gone from trusted and curated tables with the next run, from their history with retention."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,6 @@ from stedi_assets_tests.privacy.small_lakes import (
     VIC_NAME,
     VIC_SERIAL,
     deliver,
-    deliver_three_people,
     holding,
     vic,
 )
@@ -36,17 +36,19 @@ DERIVED = (
 
 
 @pytest.fixture
-def lake(tmp_path, sail_engine) -> Graph:
-    deliver_three_people(tmp_path)
-    graph = Graph(str(tmp_path), sail_engine)
-    graph.run()
-    return graph
+def lake(three_people) -> Graph:
+    return three_people
 
 
-def test_a_newer_snapshot_without_consent_takes_the_person_out_of_every_table(lake, tmp_path):
+@pytest.fixture
+def folder(lake) -> Path:
+    return Path(lake.lake_uri)
+
+
+def test_a_newer_snapshot_without_consent_takes_the_person_out_of_every_table(lake, folder):
     assert lake.rows() == dict(zip(lake.rows(), (3, 15, 15, 2, 10, 2, 10, 10), strict=True))
     key = {row["customer_key"] for row in lake.table("machine_learning_curated")}
-    deliver(tmp_path, "customer", [vic(updated=T0 + 1, research=None)], "two.json")
+    deliver(folder, "customer", [vic(updated=T0 + 1, research=None)], "two.json")
     lake.run()
     assert lake.rows() == dict(zip(lake.rows(), (4, 15, 15, 1, 5, 1, 5, 5), strict=True))
     for name in DERIVED:
@@ -55,31 +57,29 @@ def test_a_newer_snapshot_without_consent_takes_the_person_out_of_every_table(la
     assert {row["customer_key"] for row in lake.table("machine_learning_curated")} < key
 
 
-def test_consent_given_again_brings_the_person_back(lake, tmp_path):
-    deliver(tmp_path, "customer", [vic(updated=T0 + 1, research=None)], "two.json")
+def test_consent_given_again_brings_the_person_back(lake, folder):
+    deliver(folder, "customer", [vic(updated=T0 + 1, research=None)], "two.json")
     lake.run()
-    deliver(tmp_path, "customer", [vic(updated=T0 + 2)], "three.json")
+    deliver(folder, "customer", [vic(updated=T0 + 2)], "three.json")
     lake.run()
     assert lake.rows() == dict(zip(lake.rows(), (5, 15, 15, 2, 10, 2, 10, 10), strict=True))
 
 
-def test_after_retention_no_byte_of_trusted_tables_has_the_person(lake, tmp_path):
-    deliver(tmp_path, "customer", [vic(updated=T0 + 1, research=None)], "two.json")
+def test_after_retention_no_byte_of_trusted_tables_has_the_person(lake, folder):
+    deliver(folder, "customer", [vic(updated=T0 + 1, research=None)], "two.json")
     lake.run()
     # The search finds what it looks for: history has the person still.
-    assert all(holding(tmp_path / folder, *MARKS) for folder in TRUSTED[:-1])
+    assert all(holding(folder / table, *MARKS) for table in TRUSTED[:-1])
     for name in CONTRACTS:
         retain(lake.lake, name, keep=timedelta(0), grace=timedelta(0))
-    assert [file for folder in TRUSTED for file in holding(tmp_path / folder, *MARKS)] == []
+    assert [file for table in TRUSTED for file in holding(folder / table, *MARKS)] == []
     for mark in (VIC, VIC_NAME, VIC_SERIAL):
-        assert holding(tmp_path / "customer" / "landing", mark)
-        assert holding(tmp_path / "customer" / "ingested", mark)
+        assert holding(folder / "customer" / "landing", mark)
+        assert holding(folder / "customer" / "ingested", mark)
 
 
-def test_metadata_has_no_bounds_of_what_names_a_person(lake, tmp_path):
-    manifests = [
-        file for file in holding(tmp_path, "example", "Victoria", "99999999") if "/metadata/" in file
-    ]
+def test_metadata_has_no_bounds_of_what_names_a_person(lake, folder):
+    manifests = [file for file in holding(folder, "example", "Victoria", "99999999") if "/metadata/" in file]
     assert manifests == []
     # The search reads manifests: source files are named in them, as bounds of a column that names nobody.
-    assert any("/metadata/" in file for file in holding(tmp_path, "customer/landing"))
+    assert any("/metadata/" in file for file in holding(folder, "customer/landing"))

@@ -69,7 +69,7 @@ def pieces(draw) -> tuple[bytes, tuple | None, list[str] | None]:
         ]
         return draw(st.sampled_from(junk)), None, None
     if kind == "bytes":
-        return text.replace(b'"s"', b'"x": "\xff", "s"'), None, ["bad_encoding"]
+        return text.replace(b'"s":', b'"x": "\xff", "s":'), None, ["bad_encoding"]
     if kind == "same":
         return text[:-1] + b', "S": "other than that"}', None, ["duplicate_field:s"]
     return (
@@ -84,9 +84,11 @@ between = st.sampled_from(
     + [b"\r\n", b"", b"", b" ", b",", b",\n", b"\n,", b"\x1e", b"[\n", b"]\n", b"\n[", b"\n" + BOM, b"\n\n"]
 )
 damaged_files = st.lists(st.tuples(pieces(), between), min_size=8, max_size=30).filter(
-    lambda file: not any(
-        cut.rstrip().endswith(b":") and b"\n" not in gap and b"," in after and text.startswith(b'"')
-        for ((cut, *_), gap), (_, after), ((text, *_), _) in zip(file, file[1:], file[2:], strict=False)
+    lambda file: (
+        not any(
+            cut.rstrip().endswith(b":") and b"\n" not in gap and b"," in after and text.startswith(b'"')
+            for ((cut, *_), gap), (_, after), ((text, *_), _) in zip(file, file[1:], file[2:], strict=False)
+        )
     )
 )
 """Without those where a cut record and what follows on its line read as one broken object around another,

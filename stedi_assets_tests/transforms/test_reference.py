@@ -1,8 +1,11 @@
 """The reference data: exactly the published counts, and the same rows on both engines."""
 
 from functools import cached_property
+from typing import NamedTuple
 
+import pyarrow as pa
 import pytest
+from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from stedi_assets.contracts.models import CONTRACTS
@@ -39,6 +42,11 @@ EXPECTED = {
 }
 
 
+class Stored(NamedTuple):
+    rows: pa.Table
+    frame: DataFrame
+
+
 class Reference:
     """The tables of the reference data on one engine, as Arrow tables by policy and name."""
 
@@ -58,36 +66,38 @@ class Reference:
             source: self._stored(self.landing(source))
             for source in ("customer", "accelerometer", "step_trainer")
         }
+        trusted = self._stored(tables.trusted_customers(landing["customer"].frame))
+        withheld = tables.shared_with_untrusted(landing["customer"].frame, trusted.frame)
         found = {}
-        for policy in EXPECTED:
-            consent_from_date, on_timestamp_only = policy
-            trusted = self._stored(tables.trusted_customers(landing["customer"]))
+        for consent_from_date in (False, True):
+            policy = {"consent_from_date": consent_from_date}
             readings = self._stored(
-                tables.readings_of(landing["accelerometer"], trusted, consent_from_date=consent_from_date)
+                tables.readings_of(landing["accelerometer"].frame, trusted.frame, **policy)
             )
-            curated = self._stored(tables.customers_with_readings(trusted, readings))
-            withheld = tables.shared_with_untrusted(landing["customer"], trusted)
+            curated = self._stored(tables.customers_with_readings(trusted.frame, readings.frame))
             steps = self._stored(
-                tables.steps_of(
-                    landing["step_trainer"], curated, withheld, consent_from_date=consent_from_date
+                tables.steps_of(landing["step_trainer"].frame, curated.frame, withheld, **policy)
+            )
+            for on_timestamp_only in (False, True):
+                if (consent_from_date, on_timestamp_only) not in EXPECTED:
+                    continue
+                pairs = tables.matched_readings(
+                    steps.frame, readings.frame, curated.frame, KEY, on_timestamp_only=on_timestamp_only
                 )
-            )
-            pairs = tables.matched_readings(
-                steps, readings, curated, KEY, on_timestamp_only=on_timestamp_only
-            )
-            found[policy] = {
-                **{f"{source}_landing": data.toArrow() for source, data in landing.items()},
-                "customer_trusted": trusted.toArrow(),
-                "accelerometer_trusted": readings.toArrow(),
-                "customer_curated": curated.toArrow(),
-                "step_trainer_trusted": steps.toArrow(),
-                "machine_learning_curated": pairs.toArrow(),
-            }
+                found[consent_from_date, on_timestamp_only] = {
+                    **{f"{source}_landing": data.rows for source, data in landing.items()},
+                    "customer_trusted": trusted.rows,
+                    "accelerometer_trusted": readings.rows,
+                    "customer_curated": curated.rows,
+                    "step_trainer_trusted": steps.rows,
+                    "machine_learning_curated": pairs.toArrow(),
+                }
         return found
 
     def _stored(self, data):
         """As in the lake, a table is computed from its inputs' rows and not from their queries."""
-        return self.engine.session.createDataFrame(data.toArrow())
+        rows = data.toArrow()
+        return Stored(rows, self.engine.session.createDataFrame(rows))
 
 
 @pytest.fixture(scope="module")
