@@ -32,4 +32,4 @@ def build_definitions(settings: Settings, engine: SparkEngine) -> dg.Definitions
 
 
 _settings = get_settings()
-defs = build_definitions(_settings, SparkEngine(spark=_settings.spark, on_s3=_settings.on_s3))
+defs = build_definitions(_settings, SparkEngine.of(_settings))

@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import struct
 import sys
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 import dagster as dg
 from pydantic import PrivateAttr
 
+from stedi_assets import encryption
 from stedi_assets.s3a import s3a_config
 
 if TYPE_CHECKING:
@@ -30,10 +32,13 @@ if TYPE_CHECKING:
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
 
+    from stedi_assets.settings import Settings
+
 # Long enough for a far endpoint, short enough for a person who waits for the message.
 CONNECT_TIMEOUT_SECONDS = 5.0
 # PySpark starts its server here, and has no setting by which its client would look elsewhere.
 CONNECT_PORT = 15002
+_MASTER_PORT = 7077
 
 
 class EngineError(RuntimeError):
@@ -46,12 +51,19 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
     Attributes:
         spark: The value of ``STEDI_SPARK``.
         on_s3: Whether the lake is a bucket.
+        kms_key_id: Key under which it writes to a bucket.
     """
 
     spark: str
     on_s3: bool = False
+    kms_key_id: str | None = None
     _sail: SparkConnectServer | None = PrivateAttr(default=None)
     _pyspark: LazyPySparkResource | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, settings: Settings) -> SparkEngine:
+        """The engine that the settings name, for the lake that they name."""
+        return cls(spark=settings.spark, on_s3=settings.on_s3, kms_key_id=settings.kms_key_id)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[SparkEngine]:  # noqa: ARG002 - Dagster's signature
@@ -72,13 +84,19 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
         """The session.
 
         Raises:
-            EngineError: Java is missing, or the endpoint does not answer.
+            EngineError: Java is missing, or the endpoint does not answer, or it would not encrypt as it should.
         """
         if self._pyspark is None:
             from dagster_pyspark import LazyPySparkResource
 
             _silence_quotations()
             self._pyspark = LazyPySparkResource(spark_config=self._spark_config())
+            if self.spark.startswith("sc://") and self.on_s3:
+                try:
+                    _require_encryption(self.spark, self._pyspark.spark_session, self.kms_key_id)
+                except EngineError:
+                    self._stop()
+                    raise
         with warnings.catch_warnings():
             # PySpark sets each option again on the session that was started with it, and complains that it cannot.
             warnings.filterwarnings("ignore", message="Failed to set spark")
@@ -100,7 +118,18 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
         if self.spark.startswith("sc://"):
             _require_connect_server(self.spark)
             return {"spark.remote": self.spark}
-        return apache_spark_config(self.spark) | (s3a_config() if self.on_s3 else {})
+        if self.spark.startswith("spark://"):
+            _require_master(self.spark)
+        return apache_spark_config(self.spark) | self.server_config()
+
+    def server_config(self) -> dict[str, str]:
+        """What an Apache Spark server must be told of the lake, whoever starts it."""
+        config = {
+            "spark.sql.session.timeZone": "UTC",
+            # Spark logs a failed task with the row at which it failed; what is printed is kept as the run's log.
+            "spark.log.level": "FATAL",
+        }
+        return config | s3a_config() | encryption.s3a_config(self.kms_key_id) if self.on_s3 else config
 
     def _start_sail(self) -> str:
         from pysail.spark import SparkConnectServer
@@ -110,6 +139,7 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
         if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
             # Sail refuses an S3 endpoint without TLS unless told; other clients take the address at its word.
             os.environ.setdefault("AWS_ALLOW_HTTP", "true")
+        os.environ.update(encryption.sail_environment(self.kms_key_id))
         self._sail = SparkConnectServer("127.0.0.1", 0)
         self._sail.start(background=True)
         host, port = self._sail.listening_address
@@ -146,9 +176,6 @@ def apache_spark_config(master: str) -> dict[str, str]:
         # A Connect server listens on every address, without authentication, unless told otherwise.
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.session.timeZone": "UTC",
-        # Spark logs a failed task with the row at which it failed; what is printed is kept as the run's log.
-        "spark.log.level": "FATAL",
     }
 
 
@@ -176,7 +203,7 @@ def _require_free_port(master: str) -> None:
 def _require_listener(url: str) -> None:
     """Fail within seconds where the client would try again for minutes."""
     address = urlsplit(url)
-    default_port = CONNECT_PORT if address.scheme == "sc" else 7077
+    default_port = CONNECT_PORT if address.scheme == "sc" else _MASTER_PORT
     try:
         endpoint = (address.hostname or "", address.port or default_port)
         socket.create_connection(endpoint, timeout=CONNECT_TIMEOUT_SECONDS).close()
@@ -200,3 +227,44 @@ def _require_connect_server(url: str) -> None:
                 f"STEDI_SPARK=sc://{urlsplit(url).hostname}: what listens there does not answer as Spark Connect "
                 "does; restart it, correct the address, or use the embedded engine with STEDI_SPARK=sail"
             ) from None
+
+
+def _require_master(url: str) -> None:
+    """As ``_require_connect_server``, for a standalone master, for which a driver waits for minutes without a word.
+
+    Spark's RPC has no greeting. Asked for a file that it has not, a master says so; one that wants a password or TLS
+    answers in another way, or hangs up.
+    """
+    address = urlsplit(url)
+    name = b"/files/stedi"
+    # Length of the whole, the number of StreamRequest, and the length of the name.
+    question = struct.pack(">QBI", 13 + len(name), 6, len(name)) + name
+    endpoint = (address.hostname, address.port or _MASTER_PORT)
+    try:
+        with (
+            suppress(ConnectionResetError),
+            socket.create_connection(endpoint, timeout=CONNECT_TIMEOUT_SECONDS) as probe,
+        ):
+            # A master that has just started, on a busy machine, was seen to take more than two seconds.
+            probe.settimeout(2 * CONNECT_TIMEOUT_SECONDS)
+            probe.sendall(question)
+            probe.recv(1024)
+    except TimeoutError:
+        raise EngineError(
+            f"STEDI_SPARK=spark://{address.hostname}: what listens there does not answer as a Spark master does; "
+            "restart it, correct the address, or use the embedded engine with STEDI_SPARK=sail"
+        ) from None
+
+
+def _require_encryption(url: str, session: SparkSession, kms_key_id: str | None) -> None:
+    """Refuse a Connect server that would write under another key.
+
+    A session cannot give it one: S3A keeps a bucket's file system as whoever used it first had it.
+    """
+    required = encryption.s3a_config(kms_key_id)
+    if any(session.conf.get(name, None) != value for name, value in required.items()):
+        settings = " and ".join(f"{name}={value}" for name, value in required.items())
+        raise EngineError(
+            f"STEDI_SPARK=sc://{urlsplit(url).hostname}: that server would not write under the key of "
+            f"STEDI_KMS_KEY_ID; start it with {settings}"
+        )

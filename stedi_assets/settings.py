@@ -34,6 +34,8 @@ class Settings(BaseSettings):
             ``timestamp`` as the published exercise did (``STEDI_ML_MATCH``).
         pseudonym_key: Key of ``customer_key`` (``STEDI_PSEUDONYM_KEY``); required on ``s3://``.
         retention_days: Days that superseded table snapshots are kept (``STEDI_RETENTION_DAYS``).
+        kms_key_id: Key ID, ARN or alias of the KMS key under which everything is written to an ``s3://`` lake
+            (``STEDI_KMS_KEY_ID``); without it the bucket's default encryption applies.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
@@ -45,6 +47,7 @@ class Settings(BaseSettings):
     ml_match: Literal["person", "timestamp"] = "person"
     pseudonym_key: SecretStr | None = Field(default=None, min_length=16)
     retention_days: int = Field(default=7, ge=0)
+    kms_key_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9:/_-]+$")
 
     @field_validator("lake_uri")
     @classmethod

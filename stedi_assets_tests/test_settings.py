@@ -43,6 +43,7 @@ GOOD = {
     ],
     "STEDI_DATABASE": ["stedi_db", "x2"],
     "STEDI_ML_MATCH": ["person", "timestamp"],
+    "STEDI_KMS_KEY_ID": ["alias/stedi"],
 }
 
 

@@ -1,4 +1,4 @@
-"""The command ``stedi``: sample data, row counts, SQL, quarantine and erasure, without a Dagster server.
+"""The command ``stedi``: sample data, row counts, SQL, quarantine, erasure and more, without a Dagster server.
 
 What a command prints is decided here; what it computes, elsewhere.
 """
@@ -9,11 +9,11 @@ import sys
 
 import typer
 
-from stedi_assets.cli import files, people, tables
+from stedi_assets.cli import files, people, spark, tables
 from stedi_assets.cli.common import CommandError, app
 from stedi_assets.settings import SettingsError, get_settings
 
-__all__ = ["CommandError", "app", "files", "main", "people", "tables"]
+__all__ = ["CommandError", "app", "files", "main", "people", "spark", "tables"]
 
 
 def main() -> None:

@@ -99,7 +99,7 @@ def _refresh(settings: Settings) -> None:
             raise CommandError(
                 f"{in_progress} runs are queued or in progress: let them end, then run this again"
             )
-        engine = SparkEngine(spark=settings.spark, on_s3=settings.on_s3)
+        engine = SparkEngine.of(settings)
         job = build_definitions(settings, engine).resolve_job_def("refresh")
         quiet = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
         result = job.execute_in_process(instance=instance, run_config=quiet, raise_on_error=False)

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stedi_assets import encryption
 from stedi_assets.s3a import aws_region
 
 if TYPE_CHECKING:
@@ -48,14 +49,18 @@ def table_properties(contract: Contract) -> dict[str, str]:
     return {**TABLE_PROPERTIES, **unbounded, "comment": contract.description}
 
 
-def open_catalog(lake_uri: str) -> Catalog:
+def open_catalog(lake_uri: str, kms_key_id: str | None) -> Catalog:
     """Open the catalog: SQLite in a folder, Glue on S3, or what PyIceberg is configured to use as ``stedi``."""
     from pyiceberg.catalog import load_catalog
 
+    encrypted = encryption.pyiceberg_properties(kms_key_id)
     if _is_configured():
-        return load_catalog(CATALOG)
+        # A configuration may name another file layer, which would not encrypt.
+        return load_catalog(CATALOG, **(FILE_IO | encrypted if encrypted else {}))
     if lake_uri.startswith("s3://"):
-        return load_catalog(CATALOG, type="glue", **FILE_IO, **s3_properties())
+        from stedi_assets.lake.glue import LakeGlueCatalog
+
+        return LakeGlueCatalog(CATALOG, **FILE_IO, **s3_properties(), **encrypted)
     Path(lake_uri).mkdir(parents=True, exist_ok=True)
     return load_catalog(CATALOG, type="sql", uri=f"sqlite:///{_sqlite_file(lake_uri)}", **FILE_IO)
 
@@ -81,7 +86,7 @@ def s3_properties() -> dict[str, str]:
     properties: dict[str, str] = {}
     if region:
         # Without it PyArrow asks S3 for the bucket's region, which costs seconds.
-        properties |= {"s3.region": region, "glue.region": region}
+        properties["s3.region"] = region
     if endpoint := os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
         properties["s3.endpoint"] = endpoint
     return properties

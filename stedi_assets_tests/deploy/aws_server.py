@@ -3,7 +3,7 @@
 moto 5.2 makes of a template's bucket no more than its name and encryption, and of a bucket policy, a Glue
 database or an Athena workgroup nothing. What is missing is made here, in the server's process, by the public API
 of the same server: each call carries the template's own properties, and botocore refuses those that AWS does not
-know.
+know. And it takes every request to Glue for one about everything; here it learns which table is meant.
 
 ``main`` is moto's own; whoever runs it has ``AWS_ENDPOINT_URL`` name the port that it is given.
 """
@@ -12,7 +12,9 @@ import json
 from typing import Any, Self
 
 import boto3
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.common_models import CloudFormationModel
+from moto.glue.responses import GlueResponse
 from moto.s3.models import FakeBucket
 from moto.server import main
 
@@ -137,6 +139,21 @@ class Bucket(CloudFormationModel):
             },
         )
         return bucket
+
+
+def _glue_resource(response: GlueResponse) -> str:
+    """The table, or else the database, or else the catalog, that a request to Glue is about."""
+    asked = json.loads(response.body)
+    root = f"arn:aws:glue:{response.region}:{DEFAULT_ACCOUNT_ID}"
+    if database := asked.get("DatabaseName"):
+        table = asked.get("TableInput", asked).get("Name")
+        return f"{root}:table/{database}/{table}" if table else f"{root}:database/{database}"
+    database = asked.get("DatabaseInput", asked).get("Name")
+    return f"{root}:database/{database}" if database else f"{root}:catalog"
+
+
+# moto's own hook, which its classes for other services have.
+GlueResponse._determine_resource = _glue_resource  # type: ignore[attr-defined]
 
 
 def _flag(value: bool | str) -> bool:

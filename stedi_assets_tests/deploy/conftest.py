@@ -77,16 +77,20 @@ class Stack:
         """Name of the bucket."""
         return self.outputs["BucketName"]
 
-    def client_of(self, role: str, service: str) -> Any:
-        """A client with the credentials of a role, by the name of the output that has its ARN."""
+    def credentials(self, role: str) -> dict[str, str]:
+        """New credentials of a role, by the name of the output that has its ARN, as the standard variables."""
         sts = self.server.client("sts")
         given = sts.assume_role(RoleArn=self.outputs[role], RoleSessionName="test")["Credentials"]
-        return self.server.client(
-            service,
-            aws_access_key_id=given["AccessKeyId"],
-            aws_secret_access_key=given["SecretAccessKey"],
-            aws_session_token=given["SessionToken"],
-        )
+        return {
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": given["SessionToken"],
+        }
+
+    def client_of(self, role: str, service: str) -> Any:
+        """A client with the credentials of a role."""
+        given = {name.lower(): value for name, value in self.credentials(role).items()}
+        return self.server.client(service, **given)
 
     def policies(self, role: str) -> list[dict[str, Any]]:
         """The policy documents attached to a role, by the name of the output that has its ARN."""
@@ -131,35 +135,33 @@ def aws_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsServer]:
 @pytest.fixture(scope="session")
 def stack(aws_server: AwsServer) -> Stack:
     """The template, deployed with its defaults."""
-    cloudformation = aws_server.client("cloudformation")
+    return deploy(aws_server, "stedi")
+
+
+def deploy(server: AwsServer, name: str, **parameters: str) -> Stack:
+    """Deploy the template, with its defaults but for what is given."""
+    # The default; moto splits only those lists that it is given.
+    services = "ec2.amazonaws.com,ecs-tasks.amazonaws.com"
+    given = {
+        "PipelineServices": services,
+        "AnalystPrincipals": f"arn:aws:iam::{ACCOUNT}:role/analyst-login",
+        "DataScientistPrincipals": f"arn:aws:iam::{ACCOUNT}:role/ds-login",
+    } | parameters
+    cloudformation = server.client("cloudformation")
     cloudformation.create_stack(
-        StackName="stedi",
+        StackName=name,
         TemplateBody=TEMPLATE.read_text(),
         Capabilities=["CAPABILITY_IAM"],
-        Parameters=[
-            # The default; moto splits only those lists that it is given.
-            {
-                "ParameterKey": "PipelineServices",
-                "ParameterValue": "ec2.amazonaws.com,ecs-tasks.amazonaws.com",
-            },
-            {
-                "ParameterKey": "AnalystPrincipals",
-                "ParameterValue": f"arn:aws:iam::{ACCOUNT}:role/analyst-login",
-            },
-            {
-                "ParameterKey": "DataScientistPrincipals",
-                "ParameterValue": f"arn:aws:iam::{ACCOUNT}:role/ds-login",
-            },
-        ],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
     )
-    cloudformation.get_waiter("stack_create_complete").wait(StackName="stedi")
-    found = cloudformation.describe_stacks(StackName="stedi")["Stacks"][0]
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name)
+    found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     outputs = {item["OutputKey"]: item["OutputValue"] for item in found["Outputs"]}
-    s3 = aws_server.client("s3")
+    s3 = server.client("s3")
     policy = json.loads(s3.get_bucket_policy(Bucket=outputs["BucketName"])["Policy"])
     # moto takes a denial with a condition for one without, and would refuse everything from here on.
     s3.delete_bucket_policy(Bucket=outputs["BucketName"])
-    return Stack(aws_server, found["StackName"], outputs, policy)
+    return Stack(server, name, outputs, policy)
 
 
 def free_port() -> int:

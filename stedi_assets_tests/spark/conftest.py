@@ -1,4 +1,4 @@
-"""A standalone cluster of a master and two workers, from the PySpark that pip installed."""
+"""A standalone cluster of a master and two workers, and a Connect server, from the PySpark that pip installed."""
 
 import os
 import shutil
@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +30,9 @@ class Cluster:
     url: str
     workers: tuple[subprocess.Popen[bytes], ...]
 
-    def executors(self) -> list[int]:
-        """Process ids of the executors that run now."""
-        found = []
+    def executors(self) -> dict[str, int]:
+        """Process ids of the executors that run now, by Spark's number of each."""
+        found = {}
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 command = (process / "cmdline").read_bytes()
@@ -39,8 +40,23 @@ class Cluster:
             except OSError:
                 continue
             if b"CoarseGrainedExecutorBackend" in command and parent in {w.pid for w in self.workers}:
-                found.append(int(process.name))
+                arguments = command.decode().split("\0")
+                found[arguments[arguments.index("--executor-id") + 1]] = int(process.name)
         return found
+
+
+def environment_without_the_package(folder: Path) -> dict[str, str]:
+    """Variables of a process of Apache Spark whose Python has what executors need, and not this package."""
+    (folder / "sitecustomize.py").write_text(WITHOUT_THE_PACKAGE)
+    environment = os.environ | {
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PYSPARK_PYTHON": sys.executable,
+        "PYTHONPATH": str(folder),
+    }
+    # Set by a Connect client in this process; a server that finds them takes itself for a client.
+    for name in ("SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE"):
+        environment.pop(name, None)
+    return environment
 
 
 def free_port() -> int:
@@ -55,14 +71,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, s3_server: str) -> Iterato
     if shutil.which("java") is None:
         pytest.skip("no Java: Apache Spark cannot be started")
     folder = tmp_path_factory.mktemp("cluster")
-    (folder / "sitecustomize.py").write_text(WITHOUT_THE_PACKAGE)
-    environment = os.environ | {
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        "PYSPARK_PYTHON": sys.executable,
-        "PYTHONPATH": str(folder),
-    }
-    for name in ("SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE"):
-        environment.pop(name, None)
+    environment = environment_without_the_package(folder)
     port = free_port()
     url = f"spark://127.0.0.1:{port}"
     spark_class = str(Path(pyspark.__path__[0], "bin", "spark-class"))
@@ -92,11 +101,33 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, s3_server: str) -> Iterato
             process.wait()
 
 
+@contextmanager
+def connect_server(folder: Path, defaults: str) -> Iterator[str]:
+    """A Connect server with a spark-defaults.conf; gives its address. Skips where there is no Java."""
+    if shutil.which("java") is None:
+        pytest.skip("no Java: Apache Spark cannot be started")
+    (folder / "spark-defaults.conf").write_text(defaults)
+    environment = environment_without_the_package(folder) | {"SPARK_CONF_DIR": str(folder)}
+    port, log = free_port(), folder / "server.log"
+    # As sbin/start-connect-server.sh does, which is not in the package.
+    command = [str(Path(pyspark.__path__[0], "bin", "spark-submit")), "--master", "local[2]"]
+    command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
+    command += ["--conf", f"spark.connect.grpc.binding.port={port}", "spark-internal"]
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+    try:
+        await_listener(server, port, log)
+        yield f"sc://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
 @pytest.fixture
 def materialize(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Starts a run of the whole graph in a process of its own, as ``make materialize`` does."""
 
-    def start(lake: Path | str, spark: str, **variables: str) -> subprocess.Popen[str]:
+    def start(lake: Path | str, spark: str, ui_port: int = 0, **variables: str) -> subprocess.Popen[str]:
         home = tmp_path / "dagster"
         home.mkdir(exist_ok=True)
         (home / "dagster.yaml").write_text("telemetry: {enabled: false}")
@@ -105,7 +136,9 @@ def materialize(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
             environment.pop(name, None)
         (home / "spark-defaults.conf").write_text(
             "spark.sql.shuffle.partitions 2\n"
+            f"spark.ui.port {ui_port}\n"
             "spark.eventLog.enabled true\n"
+            "spark.eventLog.compress false\n"
             f"spark.eventLog.dir {home.as_uri()}\n"
         )
         environment |= {

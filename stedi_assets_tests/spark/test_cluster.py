@@ -1,7 +1,10 @@
 """The whole graph on a Spark cluster and on S3 through Apache Spark, against what Sail publishes."""
 
+import json
 import os
 import signal
+import subprocess
+import urllib.request
 from pathlib import Path
 
 import boto3
@@ -11,6 +14,7 @@ import pytest
 from stedi_assets import s3a
 from stedi_assets_tests.end_to_end.lakes import Graph
 from stedi_assets_tests.end_to_end.test_pipeline import comparable, sample_lake
+from stedi_assets_tests.spark.conftest import free_port
 
 # Minutes each: not part of the default suite; `make test-cluster` runs them.
 pytestmark = pytest.mark.cluster
@@ -23,18 +27,46 @@ def finish(run) -> str:
     return output
 
 
+def tasks_of_executors(run, ui_port: int) -> dict[str, int]:
+    """How many tasks each executor of a run has in hand, by the driver's UI; empty until there is an executor."""
+    try:
+        run.wait(timeout=0.1)
+    except subprocess.TimeoutExpired:
+        pass
+    else:
+        pytest.fail(f"the run ended: {run.communicate()[0][-3000:]}")
+    api = f"http://127.0.0.1:{ui_port}/api/v1/applications"
+    try:
+        with urllib.request.urlopen(api) as answer:
+            [application] = json.load(answer)
+        with urllib.request.urlopen(f"{api}/{application['id']}/executors") as answer:
+            executors = json.load(answer)
+    except (OSError, ValueError):
+        return {}
+    return {item["id"]: item["activeTasks"] for item in executors if item["id"] != "driver"}
+
+
 def test_a_cluster_publishes_what_sail_does_though_an_executor_dies(
     cluster, materialize, sail_engine, tmp_path
 ):
     lake = sample_lake(tmp_path / "cluster")
-    run = materialize(lake, cluster.url)
-    while not (executors := cluster.executors()):
-        assert run.poll() is None, run.communicate()[0][-3000:]
-    os.kill(executors[0], signal.SIGKILL)
+    ui_port = free_port()
+    run = materialize(lake, cluster.url, ui_port=ui_port)
+    while not (registered := tasks_of_executors(run, ui_port)):
+        pass
+    number = next(iter(registered))
+    executor = cluster.executors()[number]
+    # Held still, so that it dies with a task in its hands, and not between two.
+    os.kill(executor, signal.SIGSTOP)
+    while not tasks_of_executors(run, ui_port)[number]:
+        pass
+    os.kill(executor, signal.SIGKILL)
     finish(run)
+    assert executor not in cluster.executors().values()
     # Spark's own settings reach it by Spark's own file.
-    assert list(tmp_path.glob("dagster/eventlog*")) + list(tmp_path.glob("dagster/app-*"))
-    assert set(cluster.executors()).isdisjoint(executors[:1])
+    [log] = [file for file in tmp_path.glob("dagster/*") if file.name.startswith(("app-", "eventlog"))]
+    events = "".join(file.read_text() for file in ([log] if log.is_file() else sorted(log.iterdir())))
+    assert '"Reason":"ExecutorLostFailure"' in events
 
     expected = Graph(str(sample_lake(tmp_path / "sail")), sail_engine)
     expected.run()

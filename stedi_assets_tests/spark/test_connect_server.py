@@ -1,0 +1,109 @@
+"""The whole graph on a Connect server that somebody else started, whose Python lacks this package."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets_tests.end_to_end.lakes import Graph
+from stedi_assets_tests.end_to_end.test_pipeline import comparable, sample_lake, stated_counts
+from stedi_assets_tests.spark.conftest import connect_server
+
+DATA = Path(__file__).parents[2] / "data"
+# What the operator of a server for so few rows would choose; the lake needs none of it.
+FOR_FEW_ROWS = """
+spark.connect.grpc.binding.address 127.0.0.1
+spark.ui.enabled false
+spark.sql.shuffle.partitions 1
+spark.driver.extraJavaOptions -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+"""
+
+
+def spark_defaults(**variables: str) -> str:
+    """What the operator of a server is told to set."""
+    command = [str(Path(sys.executable).with_name("stedi")), "spark-defaults"]
+    done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def server_for_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("connect")
+    with connect_server(folder, spark_defaults(STEDI_LAKE_URI=str(folder)) + FOR_FEW_ROWS) as url:
+        yield url
+
+
+def assert_published_as_by_sail(lake: Graph, expected: Graph) -> None:
+    counts = stated_counts("default")
+    assert {name: lake.lake.snapshot(CONTRACTS[name]).rows for name in counts} == counts
+    published = comparable(lake)
+    if lake.lake.on_s3:
+        # Both lakes have the one database.
+        drop_tables()
+    expected.run()
+    assert published == comparable(expected)
+
+
+def drop_tables() -> None:
+    glue = boto3.client("glue")
+    for table in glue.get_tables(DatabaseName="stedi_db")["TableList"]:
+        glue.delete_table(DatabaseName="stedi_db", Name=table["Name"])
+
+
+def test_a_connect_server_publishes_what_sail_does(server_for_folders, materialize, sail_engine, tmp_path):
+    lake = sample_lake(tmp_path / "connect")
+    run = materialize(lake, server_for_folders)
+    output, _ = run.communicate()
+    assert run.returncode == 0, output[-3000:]
+    assert_published_as_by_sail(
+        Graph(str(lake), sail_engine), Graph(str(sample_lake(tmp_path / "sail")), sail_engine)
+    )
+
+
+def test_a_server_that_would_not_encrypt_as_it_should_is_refused_each_time(server_for_folders):
+    script = f"""
+from stedi_assets.engine import EngineError, SparkEngine
+
+with SparkEngine(spark="{server_for_folders}", on_s3=True, kms_key_id="alias/lake").running() as engine:
+    for _ in range(2):
+        try:
+            engine.session
+        except EngineError as error:
+            print(error)
+with SparkEngine(spark="{server_for_folders}", on_s3=True).running() as engine:
+    print(engine.session.range(3).count())
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    refusal = (
+        "STEDI_SPARK=sc://127.0.0.1: that server would not write under the key of STEDI_KMS_KEY_ID; start it with "
+        "spark.hadoop.fs.s3a.encryption.algorithm=SSE-KMS and spark.hadoop.fs.s3a.encryption.key=alias/lake"
+    )
+    assert run.stdout.splitlines() == [refusal, refusal, "3"]
+
+
+@pytest.mark.cluster
+def test_a_connect_server_publishes_on_s3_what_sail_does(
+    s3_server, new_lake, materialize, sail_engine, tmp_path
+):
+    lake = new_lake(DATA)
+    key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+    defaults = spark_defaults(STEDI_LAKE_URI=lake, STEDI_KMS_KEY_ID=key)
+    with connect_server(tmp_path, defaults + FOR_FEW_ROWS) as url:
+        run = materialize(lake, url, STEDI_KMS_KEY_ID=key)
+        output, _ = run.communicate()
+        assert run.returncode == 0, output[-3000:]
+
+    client, (bucket, _, prefix) = boto3.client("s3"), lake.removeprefix("s3://").partition("/")
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    written = [item["Key"] for page in pages for item in page["Contents"] if "/landing/" not in item["Key"]]
+    assert any("/part-" in name for name in written)
+    heads = [client.head_object(Bucket=bucket, Key=name) for name in written]
+    assert {(head.get("ServerSideEncryption"), head.get("SSEKMSKeyId")) for head in heads} == {
+        ("aws:kms", key)
+    }
+    assert_published_as_by_sail(Graph(lake, sail_engine), Graph(new_lake(DATA), sail_engine))
