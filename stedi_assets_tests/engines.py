@@ -67,6 +67,8 @@ def spark(log: Path) -> Iterator[RunningEngine]:
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.ui.enabled": "false",
+        # A job is twenty lines of its log otherwise.
+        "spark.log.level": "ERROR",
     }
     submit = Path(pyspark.__path__[0], "bin", "spark-submit")
     command = [str(submit), "--master", "local[2]"]
@@ -84,7 +86,8 @@ def spark(log: Path) -> Iterator[RunningEngine]:
         with _connected("local[2]", f"sc://127.0.0.1:{port}") as engine:
             yield engine
     finally:
-        server.terminate()
+        # Not by a signal that a JVM leaves alone where a shell started it in the background.
+        server.kill()
         server.wait()
 
 
