@@ -10,6 +10,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from s3fs import S3FileSystem
 
 from stedi_assets_tests.engines import await_listener
 
@@ -40,6 +41,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         await_listener(server, port, log)
         os.environ.update(variables)
+        # Clients that fsspec keeps would go to the server of another folder's tests.
+        S3FileSystem.clear_instance_cache()
         yield url
     finally:
         for name in variables:

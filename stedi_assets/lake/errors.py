@@ -43,6 +43,13 @@ _ACTIONS = {
     "DeleteObjects": "s3:DeleteObject",
 }
 _FORBIDDEN, _SERVER_ERROR = 403, 500
+# What S3 and Glue answer when they are asked too often, whatever the status.
+_THROTTLED = ("SlowDown", "ThrottlingException")
+
+# What Sail, and the reader of landing files in any engine, say of requests to S3 that failed, each time they tried.
+_ENGINE_FAULT = re.compile(
+    r"Generic S3 error|\(os error \d+\)|record reader failed: \w*(Connect|Timeout|HTTPClient|Payload)\w*Error"
+)
 
 
 class LakeError(RuntimeError):
@@ -104,14 +111,45 @@ def explain(error: BaseException, lake_uri: str) -> str | None:
                 )
             case boto.NoRegionError() | boto.InvalidRegionError():
                 return f"no AWS region to look in ({cause}): set AWS_REGION to the region of the bucket of {lake_uri}"
-            case boto.HTTPClientError() | boto.ConnectionError():
-                where = getattr(cause, "kwargs", {}).get("endpoint_url", "the endpoint")
-                address = urlsplit(where)
-                return (
-                    f"nothing answers at {address.hostname or where} ({type(cause).__name__}): check AWS_REGION "
-                    f"({aws_region()}), AWS_ENDPOINT_URL and the network, then try again"
-                )
+            case _ if _is_network_fault(cause):
+                return _explain_silence(cause, lake_uri)
     return None
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether an error is one of network or storage, which may have passed when the same is tried again."""
+    from botocore.exceptions import ClientError
+
+    return any(
+        _is_overloaded(cause) if isinstance(cause, ClientError) else _is_network_fault(cause)
+        for cause in _causes(error)
+    )
+
+
+def _is_network_fault(error: BaseException) -> bool:
+    from botocore import exceptions as boto
+    from pyspark.errors import PySparkException
+
+    if isinstance(error, PySparkException):
+        return _ENGINE_FAULT.search(str(error)) is not None
+    return isinstance(error, boto.HTTPClientError | boto.ConnectionError)
+
+
+def _explain_silence(error: BaseException, lake_uri: str) -> str:
+    from botocore.exceptions import BotoCoreError
+
+    if not isinstance(error, BotoCoreError):
+        return f"the engine could not reach {lake_uri}, again and again: check its network, then try again"
+    where = getattr(error, "kwargs", {}).get("endpoint_url", "the endpoint")
+    return (
+        f"nothing answers at {urlsplit(where).hostname or where} ({type(error).__name__}): check AWS_REGION "
+        f"({aws_region()}), AWS_ENDPOINT_URL and the network, then try again"
+    )
+
+
+def _is_overloaded(error: ClientError) -> bool:
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return status >= _SERVER_ERROR or error.response.get("Error", {}).get("Code") in _THROTTLED
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -149,6 +187,6 @@ def _explain_answer(error: ClientError, lake_uri: str) -> str | None:
             f"the credentials do not permit {action} on {lake_uri} or its tables: give their role what "
             "deploy/cloudformation.yaml gives to the pipeline, or use other credentials"
         )
-    if status >= _SERVER_ERROR or code == "SlowDown":
+    if _is_overloaded(error):
         return f"AWS could not answer {error.operation_name} ({code}), again and again: try again later"
     return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.lake.errors import explain
+from stedi_assets.lake.errors import explain, is_transient
 from stedi_assets.lake.lake import Lake, Snapshot, Staged, read_files
 
 if TYPE_CHECKING:
@@ -23,17 +23,25 @@ if TYPE_CHECKING:
 
 # Key of a snapshot's summary that names the Dagster run which published it.
 RUN_ID = "stedi.run-id"
+# Clients try again for some seconds by themselves; this is for what takes longer. Bad data is never tried again.
+RETRIES, RETRY_AFTER_SECONDS = 2, 30
 
 
 @contextmanager
 def failing_clearly(lake: Lake) -> Iterator[None]:
-    """Fail a run by what an error of AWS means for its user, instead of by the error's stack."""
+    """Fail a run by what an error of AWS means for its user, instead of by the error's stack.
+
+    A step is first tried again, if the error is one of network or storage.
+    """
     try:
         yield
     except Exception as error:
         if (message := explain(error, lake.uri)) is None:
             raise
-        raise dg.Failure(message) from None
+        failure = dg.Failure(message)
+        if is_transient(error):
+            raise dg.RetryRequested(RETRIES, RETRY_AFTER_SECONDS) from failure
+        raise failure from None
 
 
 class LakeIOManager(dg.IOManager):
@@ -73,13 +81,13 @@ class LakeIOManager(dg.IOManager):
         contract = CONTRACTS[table]
         with failing_clearly(self._lake):
             snapshot = self._pinned.get(table) or self._lake.snapshot(contract)
-        if snapshot.snapshot_id is None:
-            raise dg.Failure(
-                f"{table} has no rows to read, since it was never published: materialize it first",
-                allow_retries=False,
-            )
-        self._pinned[table] = snapshot
-        return read_files(contract, snapshot.files, self._engine)
+            if snapshot.snapshot_id is None:
+                raise dg.Failure(
+                    f"{table} has no rows to read, since it was never published: materialize it first",
+                    allow_retries=False,
+                )
+            self._pinned[table] = snapshot
+            return read_files(contract, snapshot.files, self._engine)
 
 
 def publication_metadata(lake: Lake, table: str, snapshot: Snapshot) -> dict[str, Any]:

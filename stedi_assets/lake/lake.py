@@ -222,8 +222,7 @@ class Lake:
                 staged = replace(staged, base=now)
             else:
                 break
-        # Committing brought the table up to date.
-        return snapshot_of(staged.base)
+        return snapshot_of(staged.base)  # which the commit brought up to date
 
     def snapshot(self, contract: Contract) -> Snapshot:
         """The table as it is published now; nothing is made if it is not there."""

@@ -1,0 +1,214 @@
+"""Runs on a network that fails: they succeed or say why, and every table is as it was or exactly as it should be."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import boto3
+import dagster as dg
+import pytest
+from pyiceberg.exceptions import NoSuchTableError
+from s3fs import S3FileSystem
+
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.lake import glue, io_manager
+from stedi_assets_tests.checks.small_lake import NEW, deliver, deliver_all, e_mail, serial, snapshot
+from stedi_assets_tests.end_to_end.lakes import Graph
+from stedi_assets_tests.frames import reading, step
+from stedi_assets_tests.s3.fault_proxy import FAULTS, FaultProxy, Plan, running_proxy
+
+DATA = Path(__file__).parents[2] / "data"
+# Columns that differ from run to run, and between a folder and a bucket.
+VOLATILE = {"ingested_at", "run_id", "identity", "missing_since"}
+# Measured on two cores, and a tenth more. More cores make more files, and so more requests.
+REQUESTS_OF_A_RUN = {"full": 840, "incremental": 790, "no news": 750}
+
+Tables = dict[str, list[str] | None]
+
+
+@pytest.fixture
+def proxy(s3_server, monkeypatch) -> Iterator[FaultProxy]:
+    """The proxy, which clients take for the server; they are less patient, and wait for nothing but answers."""
+    with running_proxy(s3_server) as running:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", running.url)
+        monkeypatch.setenv("AWS_TIMEOUT", "1s")  # Sail's
+        monkeypatch.setattr(S3FileSystem, "read_timeout", 1)
+        monkeypatch.setattr(glue, "CONFIG", glue.CONFIG.merge(glue.Config(read_timeout=1)))
+        monkeypatch.setattr("botocore.retryhandler.random", SimpleNamespace(random=lambda: 0.0))
+        monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
+        monkeypatch.setattr(io_manager, "RETRY_AFTER_SECONDS", 0)
+        # Clients that are kept would go to the server of another test.
+        S3FileSystem.clear_instance_cache()
+        yield running
+        S3FileSystem.clear_instance_cache()
+
+
+def first_delivery(lake: Path) -> Path:
+    deliver_all(lake)
+    with (lake / "step_trainer" / "landing" / "1.json").open("a") as file:
+        file.write('{"sensorReadingTime": 17\n')
+    return lake
+
+
+def second_delivery(lake: Path) -> list[Path]:
+    """News of each source, so that every table changes: consent withdrawn, and readings at one moment."""
+    at = NEW + 1
+    return [
+        deliver(lake, "customer", [snapshot("ann", "a", NEW, None)], "2.json"),
+        deliver(lake, "accelerometer", [reading(e_mail("jo"), at), reading(e_mail("ann"), at)], "2.json"),
+        deliver(lake, "step_trainer", [step(serial("j1"), at), {"distanceFromObject": 1}], "2.json"),
+    ]
+
+
+def rows_of(graph: Graph) -> Tables:
+    """Every table's rows as PyIceberg reads them, as text; None for a table that was never published."""
+    found: Tables = {}
+    for name in CONTRACTS:
+        try:
+            table = graph.lake.catalog.load_table((graph.settings.database, name))
+        except NoSuchTableError:
+            found[name] = None
+            continue
+        rows = [
+            {column: value for column, value in row.items() if column not in VOLATILE}
+            for row in table.scan().to_arrow().to_pylist()
+        ]
+        found[name] = sorted(map(repr, rows)) if table.current_snapshot() else None
+    return found
+
+
+@pytest.fixture(scope="module")
+def expected(sail_engine, tmp_path_factory) -> tuple[Tables, Tables]:
+    """What the tables hold after the first delivery, and after the second one."""
+    graph = Graph(str(first_delivery(tmp_path_factory.mktemp("folder"))), sail_engine)
+    graph.run()
+    first = rows_of(graph)
+    second_delivery(Path(graph.lake_uri))
+    graph.run()
+    second = rows_of(graph)
+    unchanged = {name for name in CONTRACTS if first[name] == second[name]}
+    assert unchanged == {"customer_quarantine", "accelerometer_quarantine"}
+    return first, second
+
+
+@pytest.fixture
+def graph(sail_engine, new_lake, proxy, tmp_path) -> Graph:
+    """A lake behind the proxy that has the first delivery, in no table yet."""
+    return Graph(new_lake(first_delivery(tmp_path / "delivered")), sail_engine)
+
+
+def upload(graph: Graph, lake: Path) -> None:
+    _, _, bucket, prefix = graph.lake_uri.split("/", 3)
+    for file in second_delivery(lake):
+        boto3.client("s3").upload_file(str(file), bucket, f"{prefix}/{file.relative_to(lake)}")
+
+
+def is_whole(found: Tables, *states: Tables) -> bool:
+    """Whether each table is as it is in one of the states; of the ledger, each source's entries."""
+    return all(
+        rows in [state[name] for state in states] for name, rows in found.items() if name != "landing_files"
+    ) and set(found["landing_files"] or []) <= {
+        row for state in states for row in state["landing_files"] or []
+    }
+
+
+def failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    """What a failed run tells its user, by step."""
+    told = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            assert event.step_failure_data.user_failure_data is not None, event.step_failure_data.error
+            told.append(event.step_failure_data.user_failure_data.description)
+    return told
+
+
+def says_why(result: dg.ExecuteInProcessResult) -> bool:
+    told = failures(result)
+    ours = ("nothing answers at", "the engine could not reach", "AWS could not answer", "was never published")
+    return bool(told) and all(any(part in text for part in ours) for text in told)
+
+
+def assert_whole(graph: Graph, result: dg.ExecuteInProcessResult, before: Tables, after: Tables) -> None:
+    """A run that succeeded did all; one that failed says why, spoiled nothing, and the next one does it."""
+    if not result.success:
+        assert says_why(result), failures(result)
+        assert is_whole(rows_of(graph), before, after)
+        graph.run()
+    assert rows_of(graph) == after
+
+
+NOTHING: Tables = dict.fromkeys(CONTRACTS)
+
+
+@pytest.mark.parametrize(("seed", "fault"), enumerate(FAULTS))
+def test_faults_of_a_kind_lose_and_double_nothing(graph, proxy, expected, seed, fault):
+    # A time-out costs a second each.
+    proxy.follow(Plan((fault,), rate=0.01 if fault == "time_out" else 0.05, seed=seed))
+    result = graph.run(ok=False)
+    assert {kind for kind, _ in proxy.report(Plan()).faults} == {fault}
+    assert_whole(graph, result, NOTHING, expected[0])
+
+
+def test_faults_of_all_kinds_lose_and_double_nothing(graph, proxy, expected, tmp_path):
+    """Twice: when there is no table yet, and when there are tables to be replaced."""
+    first, second = expected
+    proxy.follow(Plan(FAULTS, rate=0.05, seed=5))
+    assert_whole(graph, graph.run(ok=False), NOTHING, first)
+    upload(graph, tmp_path / "delivered")
+    proxy.follow(Plan(FAULTS, rate=0.05, seed=6))
+    assert_whole(graph, graph.run(ok=False), first, second)
+
+
+def test_an_answer_that_is_lost_is_no_conflict(graph, proxy, expected):
+    """Every other commit is made, and its answer lost: tried again, it must neither fail nor be undone."""
+    proxy.follow(Plan(("reset_after",), rate=0.5, only="Glue UpdateTable"))
+    graph.run()
+    assert ("reset_after", "Glue UpdateTable") in proxy.report(Plan()).faults
+    assert rows_of(graph) == expected[0]
+
+
+@pytest.mark.parametrize(
+    ("passed", "only"),
+    [(0, ""), (250, ""), (4, "Glue UpdateTable")],
+)
+def test_a_cut_network_leaves_tables_whole_and_the_next_run_repairs(graph, proxy, expected, *, passed, only):
+    proxy.follow(Plan(requests_before_cut=passed, only=only))
+    result = graph.run(ok=False)
+    tries = proxy.report(Plan()).faults.total()
+    assert not result.success
+    assert_whole(graph, result, NOTHING, expected[0])
+    # Of three steps at most, each tried three times, by clients that try 25 times.
+    assert tries <= 3 * 3 * 25
+
+
+def test_a_file_that_s3_will_not_hand_out_is_not_taken_for_damaged(graph, proxy, expected):
+    proxy.follow(Plan(("slow_down",), rate=1.0, only="GetObject raw file"))
+    result = graph.run(ok=False)
+    proxy.follow(Plan())
+    assert not result.success
+    assert_whole(graph, result, NOTHING, expected[0])
+
+
+def test_a_slow_network_is_slow(graph, proxy, expected):
+    proxy.follow(Plan(latency_seconds=0.01))
+    graph.run()
+    assert rows_of(graph) == expected[0]
+
+
+def test_a_run_makes_few_requests(sail_engine, new_lake, proxy, monkeypatch):
+    """What docs/deploy.md reckons with."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    graph = Graph(new_lake(DATA), sail_engine)
+    _, _, bucket, prefix = graph.lake_uri.split("/", 3)
+    for kind, most in REQUESTS_OF_A_RUN.items():
+        if kind == "incremental":
+            body = (
+                b'{"user": "nobody@example.org", "timestamp": 1700000000000, "x": 0.0, "y": 1.0, "z": 0.5}\n'
+            )
+            key = f"{prefix}/accelerometer/landing/new.json"
+            boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+        proxy.follow(Plan())
+        graph.run()
+        requests = proxy.report().requests
+        listed = "\n".join(f"{count:5} {operation}" for operation, count in sorted(requests.items()))
+        assert requests.total() <= most, f"{kind}: {requests.total()} requests\n{listed}"
