@@ -1,7 +1,7 @@
 """What landing costs: a large source landed by the product, against what the same engine takes for less.
 
 Run: `python -m benchmarks.landing LAKE`, where LAKE was made by `stedi sample-data --scale 100 --lake LAKE`. All on
-Sail, in one process, in turn, three rounds; ratios are of medians:
+Sail, in one process, in turn, five rounds; ratios are of medians:
 
 - landing: the product's step, from listing the files to the entry in the ledger: read, quarantine, conservation,
   audit, publication;
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-ROUNDS = 3
+ROUNDS = 5
 LINES_ADDED = 10_000
 SOURCE = "accelerometer"
 TABLES = [dg.AssetKey(f"{SOURCE}_{kind}") for kind in ("landing", "quarantine")]

@@ -99,9 +99,11 @@ def audit(frame: DataFrame, contract: Contract) -> Audit:
         F.count(F.lit(1)).alias("rows"), *(expression.alias(name) for name, *_, expression in rules)
     )
     if contract.key:
-        # Beside the other aggregates, `count_distinct` took three times as long on Sail.
-        keys = frame.select(*contract.key).distinct().agg(F.count(F.lit(1)).alias("keys"))
-        aggregate = aggregate.crossJoin(keys)
+        # Of a hash per row, since distinct keys themselves cost half as much again; with a hundred million rows, two
+        # keys share one of 2^64 hashes once in some 3,700 runs. By itself, since beside the other aggregates it costs
+        # a third more. Measured on Sail.
+        keys = F.count_distinct(F.xxhash64(*contract.key))
+        aggregate = aggregate.crossJoin(frame.agg(keys.alias("keys")))
     figures = aggregate.collect()[0].asDict()
     verdicts = [
         RuleVerdict(name, columns, severity, figures[name] or 0, reason)

@@ -143,7 +143,7 @@ def _runs_in_doubt(reports: Iterable[TaskReport], files: dict[str, LandingFile])
 
 
 def _run(job: Job, pieces: Sequence[Piece], engine: SparkEngine) -> list[TaskReport]:
-    tasks = _packed(pieces, _tasks_at_once(job) if engine.spark == "sail" else None)
+    tasks = _packed(pieces, _tasks_at_once() if engine.spark == "sail" else None)
     if not tasks:
         return []
     numbers = engine.session.range(0, len(tasks), 1, numPartitions=len(tasks))
@@ -169,12 +169,12 @@ def _travelling_by_value(engine: SparkEngine) -> Iterator[None]:
         cloudpickle.unregister_pickle_by_value(records)
 
 
-def _tasks_at_once(job: Job) -> int:
+def _tasks_at_once() -> int:
     """How many tasks Sail should have, which runs all at once: eighty took 3.5 GB and twice the work of two.
 
-    On S3, one task of a core waits while the other parses.
+    One task of a core waits for storage, or for the interpreter, while the other parses.
     """
-    return (os.cpu_count() or 1) * (2 if job.lake.startswith("s3://") else 1)
+    return 2 * (os.cpu_count() or 1)
 
 
 def _packed(pieces: Sequence[Piece], most: int | None) -> tuple[tuple[Piece, ...], ...]:
