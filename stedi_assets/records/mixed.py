@@ -9,18 +9,20 @@ would stand between them, and a line of JSON begins outside any string.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import polars as pl
 
-from stedi_assets.records.parse import parse_damaged, parse_lines
+from stedi_assets.records.parse import line_starts, parse_damaged, parse_lines, parse_objects
 from stedi_assets.records.source import Parsed
+from stedi_assets.records.split import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stedi_assets.records.source import Source
+
+    _Integers: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 # Plain records in a row that do not depend on what stands before them.
 INDEPENDENT_RECORDS = 2
@@ -35,24 +37,25 @@ def parse_text(
 ) -> tuple[Parsed, int]:
     """Parse what of a window can be settled, and say how many bytes that is.
 
-    The arguments are those of `parse_damaged`, and so is the outcome, but for the order of the rows: those read
-    fast come first.
+    The arguments are those of `parse_damaged`, and so is the outcome, but for the order of the rows: what is between
+    runs of plain lines comes first.
     """
     end_of_lines = len(window) if final else window.rfind(b"\n") + 1
-    plain = parse_lines(window[:end_of_lines], offset, source) if end_of_lines else None
+    if not end_of_lines:
+        return parse_damaged(window, offset, source, final=final, before_object=before_object)
+    lines = window[:end_of_lines]
+    plain = parse_lines(lines, offset, source)
     if plain is not None:
         return plain, end_of_lines
-    parts, read = [], []
-    bounds, runs = _uniform_lines(window[:end_of_lines])
-    for part, its_runs in _plain(window, offset, source, bounds, runs):
+    bounds = np.append(line_starts(lines), len(lines))
+    parts, settled = [], 0
+    for part, runs in _plain(lines, offset, source, bounds, _uniform(lines, bounds)):
+        for start, end in runs:
+            if settled < start:
+                text = window[settled:start]
+                parts.append(parse_damaged(text, offset + settled, source, final=True, before_object=True)[0])
+            settled = end
         parts.append(part)
-        read += bounds[its_runs].tolist()
-    settled = 0
-    for start, end in sorted(read):
-        if settled < start:
-            text = window[settled:start]
-            parts.append(parse_damaged(text, offset + settled, source, final=True, before_object=True)[0])
-        settled = end
     rest, consumed = parse_damaged(
         window[settled:], offset + settled, source, final=final, before_object=before_object
     )
@@ -60,51 +63,53 @@ def parse_text(
 
 
 def _plain(
-    window: bytes, offset: int, source: Source, bounds: np.ndarray[Any, Any], runs: np.ndarray[Any, Any]
-) -> Iterator[tuple[Parsed, np.ndarray[Any, Any]]]:
-    """Runs of lines, by first line and the one behind the last, that are plain, and what is in them."""
+    text: bytes, offset: int, source: Source, bounds: _Integers, is_uniform: np.ndarray[Any, Any]
+) -> Iterator[tuple[Parsed, list[tuple[int, int]]]]:
+    """What is in runs of uniform lines that are plain, in the order of the file, with where each run begins and ends.
+
+    Args:
+        text: Whole lines.
+        offset: Where `text` begins in the file.
+        source: The fields and rules.
+        bounds: Where the lines begin that are looked at, and where the last one ends.
+        is_uniform: Whether each of these is uniform.
+    """
+    runs = np.flatnonzero(np.diff(is_uniform, prepend=False, append=False)).reshape(-1, 2)
     runs = runs[runs[:, 1] - runs[:, 0] >= _WORTHWHILE_LINES]
     if not len(runs):
         return
-    starts, ends = bounds[runs].T
-    text = b"".join([window[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
-    parsed = parse_lines(text, 0, source)
+    read = [(start, end) for start, end in bounds[runs].tolist()]
+    first = read[0][0]
+    starts = np.concatenate([bounds[start:end] for start, end in runs.tolist()])
+    parsed = parse_objects(_only(text, read), offset + first, source, starts - first)
     if parsed is not None:
-        shifts = offset + starts - np.append(0, np.cumsum(ends - starts)[:-1])
-        parsed.landed = _shifted(parsed.landed, shifts, starts + offset - shifts)
-        parsed.quarantined = _shifted(parsed.quarantined, shifts, starts + offset - shifts)
-        yield parsed, runs
+        yield parsed, read
         return
     # Some line is not what it looks like: it is in one half.
-    lines = np.cumsum(runs[:, 1] - runs[:, 0])
-    middle = int(np.searchsorted(lines, lines[-1] // 2, side="right"))
-    first, last = runs[middle].tolist()
-    cut = last - int(lines[middle] - lines[-1] // 2)
-    for half in ([*runs[:middle], (first, cut)], [(cut, last), *runs[middle + 1 :]]):
-        yield from _plain(window, offset, source, bounds, np.array(half))
+    middle = len(is_uniform) // 2
+    yield from _plain(text, offset, source, bounds[: middle + 1], is_uniform[:middle])
+    yield from _plain(text, offset, source, bounds[middle:], is_uniform[middle:])
 
 
-def _shifted(rows: pl.DataFrame, shifts: np.ndarray[Any, Any], starts: np.ndarray[Any, Any]) -> pl.DataFrame:
-    """Rows with positions in the file, from those in runs put together that start there at ``starts``."""
-    positions = rows["source_position"].to_numpy()
-    run = np.searchsorted(starts, positions, side="right") - 1
-    return rows.with_columns(source_position=pl.Series(positions + shifts[run], dtype=pl.Int64))
+def _only(text: bytes, read: list[tuple[int, int]]) -> bytes:
+    """The text from the first of these parts to the last, with blank lines in place of what is between them."""
+    view, (position, _) = memoryview(text), read[0]
+    parts: list[bytes | memoryview] = []
+    for start, end in read:
+        parts += [b"\n" * (start - position), view[start:end]]
+        position = end
+    return b"".join(parts)
 
 
-def _uniform_lines(text: bytes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Where lines begin and the text ends, and runs of lines that look like many others.
+def _uniform(text: bytes, bounds: _Integers) -> np.ndarray[Any, Any]:
+    """Whether each line looks like many others: it begins with an object and has as many colons and quotes.
 
-    Such lines begin with an object and have as many colons and quotes.
+    Too long a line never does.
     """
-    data = np.frombuffer(text, dtype=np.uint8)
-    starts = np.append(0, np.flatnonzero(data == ord("\n")) + 1)
-    starts = starts[starts < len(text)]
-    bounds = np.append(starts, len(text))
-    if not len(starts):
-        return bounds, np.empty((0, 2), dtype=np.intp)
+    data, starts = np.frombuffer(text, dtype=np.uint8), bounds[:-1]
     # Modulo 256, which is several times as fast, and enough for looks.
     is_mark = (data == ord(":")) | (data == ord('"'))
     look = np.add.reduceat(is_mark.view(np.uint8), starts, dtype=np.uint8)
     common = np.bincount(look, minlength=256) >= len(starts) * _RARE
-    plain = common[look] & (data[starts] == ord("{"))
-    return bounds, np.flatnonzero(np.diff(plain, prepend=False, append=False)).reshape(-1, 2)
+    uniform: np.ndarray[Any, Any] = common[look] & (data[starts] == ord("{"))
+    return uniform & (np.diff(bounds) <= MAX_RECORD_BYTES)

@@ -34,15 +34,32 @@ def parse_lines(text: bytes, offset: int, source: Source) -> Parsed | None:
         offset: where `text` begins in the file, in bytes.
         source: the fields and rules.
     """
-    data = np.frombuffer(text, dtype=np.uint8)
-    starts = np.append(0, np.flatnonzero(data == ord("\n")) + 1)
-    starts = starts[starts < len(text)]
+    starts = line_starts(text)
     if np.diff(starts, append=len(text)).max(initial=0) > MAX_RECORD_BYTES:
         return None
-    odd = data[starts] != ord("{")
+    odd = np.frombuffer(text, dtype=np.uint8)[starts] != ord("{")
     if any(text[start : _line_end(text, start)].strip() for start in starts[odd].tolist()):
         return None
-    starts = starts[~odd]
+    return parse_objects(text, offset, source, starts[~odd])
+
+
+def line_starts(text: bytes) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Where lines begin."""
+    starts = np.append(0, np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n")) + 1)
+    return starts[starts < len(text)]
+
+
+def parse_objects(
+    text: bytes, offset: int, source: Source, starts: np.ndarray[Any, np.dtype[np.int64]]
+) -> Parsed | None:
+    """Parse lines of plain JSON as `parse_lines` does, of which it is known where they begin.
+
+    Args:
+        text: whole lines, an object each, and blank lines between.
+        offset: where `text` begins in the file, in bytes.
+        source: the fields and rules.
+        starts: where in `text` the lines that are not blank begin.
+    """
     outcome = Outcome(source, text, offset)
     if len(starts):
         typed = typed_rows(text, len(starts), source)

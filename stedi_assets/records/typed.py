@@ -12,6 +12,7 @@ quotes = two for each name and two for each text, so that text comes from text.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ import numpy as np
 import polars as pl
 
 from stedi_assets.records.source import DTYPES, Field, Source
+
+_LINE = re.compile(rb"\S[^\n]*+")
 
 # An unknown field is read as the type that its first value has.
 _DTYPES_OF_JSON = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
@@ -41,7 +44,8 @@ class _Column:
 
 def typed_rows(text: bytes, records: int, source: Source) -> TypedRows | None:
     """Parse `records` lines, an object each, and blank lines between; None if there is any doubt."""
-    columns = _columns(text.lstrip().partition(b"\n")[0], source)
+    first_line = _LINE.search(text)
+    columns = _columns(first_line[0] if first_line else b"", source)
     quotes = _quotes(text)
     # A bracket may hold an array, which polars takes for text; its quotes could make up for other ones.
     if columns is None or quotes is None or b"[" in text:
