@@ -29,14 +29,22 @@ class Clock:
     def __init__(self) -> None:
         self._lock = Lock()
         self._begun: dict[object, float] = {}
+        self._publication: float | None = None
 
     @contextmanager
-    def work(self) -> Iterator[None]:
+    def work(self, *, publishes: bool = False) -> Iterator[None]:
         this = object()
         with self._lock:
-            self._begun[this] = time.time()
+            began = time.time()
+            if publishes:
+                self._publication = began
+            # A snapshot bears the time at which it was made; until it is committed, readers still begin with the one
+            # before it. A commit takes no time, compared with a day.
+            self._begun[this] = began if self._publication is None else self._publication
         yield
         with self._lock:
+            if publishes:
+                self._publication = None
             del self._begun[this]
 
     def now(self, _zone: object) -> datetime:
@@ -67,7 +75,7 @@ def test_readers_see_whole_publications_while_retention_runs(tmp_path, clock):
         lake = a_lake()
         try:
             for generation in range(1, PUBLICATIONS + 1):
-                with clock.work():
+                with clock.work(publishes=True):
                     publish(lake, generation)
         finally:
             done.set()

@@ -140,7 +140,7 @@ def assert_whole(graph: Graph, result: dg.ExecuteInProcessResult, before: Tables
 NOTHING: Tables = dict.fromkeys(CONTRACTS)
 
 
-@pytest.mark.parametrize(("seed", "fault"), enumerate(FAULTS))
+@pytest.mark.parametrize(("seed", "fault"), list(enumerate(FAULTS)))
 def test_faults_of_a_kind_lose_and_double_nothing(graph, proxy, expected, seed, fault):
     # A time-out costs a second each.
     proxy.follow(Plan((fault,), rate=0.01 if fault == "time_out" else 0.05, seed=seed))
