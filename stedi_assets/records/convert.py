@@ -120,7 +120,7 @@ class Converter:
 _UNREADABLE = object()
 
 
-def _read(raw: Any, field: Field) -> tuple[Any, str, str]:  # noqa: ANN401 - whatever JSON holds
+def _read(raw: object, field: Field) -> tuple[Any, str, str]:
     """Value, repair and reason; the latter two may be empty."""
     try:
         value, repair = _CONVERSIONS[field.type](raw)
@@ -147,7 +147,7 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _text(raw: Any) -> tuple[str | None, str]:  # noqa: ANN401 - whatever JSON holds
+def _text(raw: object) -> tuple[str | None, str]:
     if raw is None or type(raw) is str:
         return raw, ""
     if isinstance(raw, Integer | Fraction):
@@ -155,7 +155,7 @@ def _text(raw: Any) -> tuple[str | None, str]:  # noqa: ANN401 - whatever JSON h
     raise ValueError("neither text nor number")
 
 
-def _number(raw: Any) -> tuple[str | None, str]:  # noqa: ANN401 - whatever JSON holds
+def _number(raw: object) -> tuple[str | None, str]:
     """A number's literal. Text may have white space around a number; empty text is an absent number."""
     if isinstance(raw, Integer | Fraction):
         return raw, ""
@@ -166,7 +166,7 @@ def _number(raw: Any) -> tuple[str | None, str]:  # noqa: ANN401 - whatever JSON
     raise ValueError("not a number")
 
 
-def _bigint(raw: Any) -> tuple[int | None, str]:  # noqa: ANN401 - whatever JSON holds
+def _bigint(raw: object) -> tuple[int | None, str]:
     literal, repair = _number(raw)
     if literal is None:
         return None, ""
@@ -179,7 +179,7 @@ def _bigint(raw: Any) -> tuple[int | None, str]:  # noqa: ANN401 - whatever JSON
     return value, repair or ("float_as_integer" if type(literal) is Fraction else "")
 
 
-def _double(raw: Any) -> tuple[float | None, str]:  # noqa: ANN401 - whatever JSON holds
+def _double(raw: object) -> tuple[float | None, str]:
     literal, repair = _number(raw)
     if literal is None:
         return None, ""
