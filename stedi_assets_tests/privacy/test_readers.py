@@ -1,10 +1,10 @@
 """Readers beside publication and retention: never an error, a mix of two publications, or a gap."""
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Event, Lock
 
 import pytest
@@ -23,10 +23,13 @@ class Clock:
     """When the oldest work in progress began, and a time at which the grace period has just passed for all before it.
 
     A day, real protection, is more than any reader takes. With this clock a test sees a day go by, again and again,
-    while no reader takes longer than that.
+    while no reader takes longer than that. It reads the time off a file: a file system stamps what is written with
+    the time of the kernel's last tick, so that by ``time.time()`` a file may be milliseconds older than the work that
+    wrote it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path) -> None:
+        self._file = file
         self._lock = Lock()
         self._begun: dict[object, float] = {}
         self._publication: float | None = None
@@ -35,7 +38,7 @@ class Clock:
     def work(self, *, publishes: bool = False) -> Iterator[None]:
         this = object()
         with self._lock:
-            began = time.time()
+            began = self._time()
             if publishes:
                 self._publication = began
             # A snapshot bears the time at which it was made; until it is committed, readers still begin with the one
@@ -49,8 +52,12 @@ class Clock:
 
     def now(self, _zone: object) -> datetime:
         with self._lock:
-            oldest = min(self._begun.values(), default=time.time())
+            oldest = min(self._begun.values(), default=self._time())
         return datetime.fromtimestamp(oldest, UTC) + GRACE
+
+    def _time(self) -> float:
+        self._file.touch()
+        return self._file.stat().st_mtime
 
     @staticmethod
     def fromtimestamp(seconds: float, _zone: object) -> datetime:
@@ -58,8 +65,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch, tmp_path) -> Clock:
+    clock = Clock(tmp_path / "clock")
     monkeypatch.setattr(maintenance, "datetime", clock)
     return clock
 
