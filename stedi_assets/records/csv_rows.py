@@ -41,7 +41,7 @@ def parse_csv(
     """Parse rows of a CSV file, quarantine what is none, and say how many bytes are settled.
 
     Args:
-        window: text of the file from `offset` on; see `parse_damaged` for what to do with unsettled bytes.
+        window: text of the file from `offset` on; see `add_damaged` for what to do with unsettled bytes.
         offset: where `window` begins in the file, in bytes.
         source: the fields and rules.
         final: whether `window` reaches the end of the file.
@@ -59,17 +59,15 @@ def parse_csv(
         if header.names:
             del spans[0]
     converter = Converter(source, outcome.repaired, outcome.drift)
-    rows, starts = [], []
+    outcome.records = len(spans)
     for start, end, kind in spans:
+        outcome.ends[start] = end
         row = _convert(window[start:end], kind, header or Header(()), converter)
         if isinstance(row, tuple):
-            rows.append(row)
-            starts.append(start)
+            outcome.add_row(row, start)
         else:
             outcome.reject(start, end, row)
-    outcome.add_rows(rows, starts)
-    ends = {start: end for start, end, _ in spans}
-    return outcome.parsed(len(spans), ends.__getitem__), consumed, header
+    return outcome.parsed(), consumed, header
 
 
 def _split_rows(window: bytes, *, final: bool) -> tuple[list[tuple[int, int, _Kind]], int]:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from stedi_assets.records.parse import line_starts, parse_damaged, parse_lines, parse_objects
-from stedi_assets.records.source import Parsed
+from stedi_assets.records.outcome import Outcome
+from stedi_assets.records.parse import add_damaged, add_lines, add_objects, line_starts
 from stedi_assets.records.split import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stedi_assets.records.source import Source
+    from stedi_assets.records.source import Parsed, Source
 
     _Integers: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -35,42 +35,41 @@ _RARE = 0.01
 def parse_text(
     window: bytes, offset: int, source: Source, *, final: bool, before_object: bool = False
 ) -> tuple[Parsed, int]:
-    """Parse what of a window can be settled, and say how many bytes that is.
-
-    The arguments are those of `parse_damaged`, and so is the outcome, but for the order of the rows: what is between
-    runs of plain lines comes first.
-    """
-    end_of_lines = len(window) if final else window.rfind(b"\n") + 1
-    if not end_of_lines:
-        return parse_damaged(window, offset, source, final=final, before_object=before_object)
-    lines = window[:end_of_lines]
-    plain = parse_lines(lines, offset, source)
-    if plain is not None:
-        return plain, end_of_lines
-    bounds = np.append(line_starts(lines), len(lines))
-    parts, settled = [], 0
-    for part, runs in _plain(lines, offset, source, bounds, _uniform(lines, bounds)):
-        for start, end in runs:
-            if settled < start:
-                text = window[settled:start]
-                parts.append(parse_damaged(text, offset + settled, source, final=True, before_object=True)[0])
-            settled = end
-        parts.append(part)
-    rest, consumed = parse_damaged(
-        window[settled:], offset + settled, source, final=final, before_object=before_object
-    )
-    return Parsed.of([*parts, rest]), settled + consumed
-
-
-def _plain(
-    text: bytes, offset: int, source: Source, bounds: _Integers, is_uniform: np.ndarray[Any, Any]
-) -> Iterator[tuple[Parsed, list[tuple[int, int]]]]:
-    """What is in runs of uniform lines that are plain, in the order of the file, with where each run begins and ends.
+    """Parse what of a window can be settled, quarantine the rest, and say how many bytes are settled.
 
     Args:
-        text: Whole lines.
-        offset: Where `text` begins in the file.
+        window: Text of the file from `offset` on.
+        offset: Where `window` begins in the file, in bytes.
         source: The fields and rules.
+        final: As `add_damaged` has it.
+        before_object: As `add_damaged` has it.
+
+    Returns:
+        The records, of which those in plain lines come first, and the number of settled bytes.
+    """
+    outcome = Outcome(source, window, offset)
+    lines = window if final else window[: window.rfind(b"\n") + 1]
+    starts = line_starts(lines)
+    if len(starts) and add_lines(outcome, lines, starts):
+        return outcome.parsed(), len(lines)
+    bounds = np.append(starts, len(lines))
+    settled = 0
+    for start, end in _add_plain(outcome, lines, bounds, _uniform(lines, bounds)):
+        if settled < start:
+            add_damaged(outcome, settled, start, final=True, before_object=True)
+        settled = end
+    settled = add_damaged(outcome, settled, len(window), final=final, before_object=before_object)
+    return outcome.parsed(), settled
+
+
+def _add_plain(
+    outcome: Outcome, text: bytes, bounds: _Integers, is_uniform: np.ndarray[Any, Any]
+) -> Iterator[tuple[int, int]]:
+    """Add what is in runs of uniform lines that are plain; where each of these begins and ends, in order.
+
+    Args:
+        outcome: What was found.
+        text: Whole lines, with which the window begins.
         bounds: Where the lines begin that are looked at, and where the last one ends.
         is_uniform: Whether each of these is uniform.
     """
@@ -79,16 +78,14 @@ def _plain(
     if not len(runs):
         return
     read = [(start, end) for start, end in bounds[runs].tolist()]
-    first = read[0][0]
     starts = np.concatenate([bounds[start:end] for start, end in runs.tolist()])
-    parsed = parse_objects(_only(text, read), offset + first, source, starts - first)
-    if parsed is not None:
-        yield parsed, read
+    if add_objects(outcome, _only(text, read), starts):
+        yield from read
         return
     # Some line is not what it looks like: it is in one half.
     middle = len(is_uniform) // 2
-    yield from _plain(text, offset, source, bounds[: middle + 1], is_uniform[:middle])
-    yield from _plain(text, offset, source, bounds[middle:], is_uniform[middle:])
+    yield from _add_plain(outcome, text, bounds[: middle + 1], is_uniform[:middle])
+    yield from _add_plain(outcome, text, bounds[middle:], is_uniform[middle:])
 
 
 def _only(text: bytes, read: list[tuple[int, int]]) -> bytes:

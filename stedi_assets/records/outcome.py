@@ -12,46 +12,57 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from stedi_assets.records.rules import partition
-from stedi_assets.records.source import DTYPES, QUARANTINE_SCHEMA, Parsed, Source
+from stedi_assets.records.source import QUARANTINE_SCHEMA, Parsed, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass
 class Outcome:
-    """Landed and rejected records of `window`, which begins at `offset` in the file, and the repairs."""
+    """Landed and rejected records of `window`, which begins at `offset` in the file.
+
+    Attributes:
+        source: the fields and rules.
+        window: the text.
+        offset: where `window` begins in the file, in bytes.
+        records: records found by the lexical scan of the text.
+        repaired: repairs by kind.
+        drift: records by unknown field.
+        ends: where in the window a record ends, by its start, of records that do not end with their line.
+    """
 
     source: Source
     window: bytes
     offset: int
+    records: int = 0
     repaired: Counter[str] = field(default_factory=Counter)
     drift: Counter[str] = field(default_factory=Counter)
+    ends: dict[int, int] = field(default_factory=dict)
     _frames: list[pl.DataFrame] = field(default_factory=list)
+    _rows: list[tuple[Any, ...]] = field(default_factory=list)
     _rejected: list[tuple[int, int, list[str]]] = field(default_factory=list)
 
     def add_frame(self, rows: pl.DataFrame, starts: Sequence[int] | pl.Series) -> None:
         """Add rows of the source's fields; `starts` are the positions of their records in the window."""
-        positions = pl.Series(starts, dtype=pl.Int64) + self.offset
-        self._frames.append(rows.with_columns(source_position=positions))
+        positions = pl.Series("source_position", starts, dtype=pl.Int64) + self.offset
+        self._frames.append(rows.hstack([positions]))
 
-    def add_rows(self, rows: list[tuple[Any, ...]], starts: Sequence[int]) -> None:
-        """Add rows of Python values, as `add_frame` does."""
-        schema = {f.name: DTYPES[f.type] for f in self.source.fields}
-        self.add_frame(pl.DataFrame(rows, schema=schema, orient="row"), starts)
+    def add_row(self, row: tuple[Any, ...], start: int) -> None:
+        """Add a row of Python values; its record begins at `start` in the window."""
+        self._rows.append((*row, self.offset + start))
 
     def reject(self, start: int, end: int, reasons: Iterable[str]) -> None:
         """Send the text from `start` to `end` in the window to quarantine."""
         self._rejected.append((start, end, sorted(reasons)))
 
-    def parsed(self, records: int, end_of: Callable[[int], int]) -> Parsed:
-        """Apply the row rules, and put everything together; `end_of` gives a record's end from its start."""
-        schema = self.source.schema()
-        landed = pl.concat(self._frames) if self._frames else pl.DataFrame(schema=schema)
-        landed, broken_rules = partition(landed, self.source.rules)
+    def parsed(self) -> Parsed:
+        """Apply the row rules, and put everything together."""
+        rows = pl.DataFrame(self._rows, schema=self.source.schema(), orient="row")
+        landed, broken_rules = partition(pl.concat([*self._frames, rows]), self.source.rules)
         for position, reasons in broken_rules:
             start = position - self.offset
-            self.reject(start, end_of(start), reasons)
+            self.reject(start, self._end(start), reasons)
         rejected = sorted(self._rejected)
         quarantined = {
             "raw_text": [self.window[s:e].decode(errors="backslashreplace") for s, e, _ in rejected],
@@ -59,9 +70,16 @@ class Outcome:
             "source_position": [self.offset + start for start, _, _ in rejected],
         }
         return Parsed(
-            landed=landed.select(list(schema)),
+            landed=landed,
             quarantined=pl.DataFrame(quarantined, schema=QUARANTINE_SCHEMA),
-            records=records,
+            records=self.records,
             repaired={kind: count for kind, count in sorted(self.repaired.items()) if count},
             drift={name: count for name, count in sorted(self.drift.items()) if count},
         )
+
+    def _end(self, start: int) -> int:
+        if start in self.ends:
+            return self.ends[start]
+        line_end = self.window.find(b"\n", start)
+        line = self.window[start:] if line_end < 0 else self.window[start:line_end]
+        return start + len(line.rstrip())

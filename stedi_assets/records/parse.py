@@ -34,13 +34,24 @@ def parse_lines(text: bytes, offset: int, source: Source) -> Parsed | None:
         offset: where `text` begins in the file, in bytes.
         source: the fields and rules.
     """
-    starts = line_starts(text)
-    if np.diff(starts, append=len(text)).max(initial=0) > MAX_RECORD_BYTES:
-        return None
-    odd = np.frombuffer(text, dtype=np.uint8)[starts] != ord("{")
-    if any(text[start : _line_end(text, start)].strip() for start in starts[odd].tolist()):
-        return None
-    return parse_objects(text, offset, source, starts[~odd])
+    outcome = Outcome(source, text, offset)
+    return outcome.parsed() if add_lines(outcome, text, line_starts(text)) else None
+
+
+def parse_damaged(text: bytes, offset: int, source: Source, *, final: bool) -> tuple[Parsed, int]:
+    """Parse what can be parsed of any text, quarantine the rest, and say how many bytes are settled.
+
+    Args:
+        text: text of the file from `offset` on.
+        offset: where `text` begins in the file, in bytes.
+        source: the fields and rules.
+        final: as `add_damaged` has it.
+    """
+    outcome = Outcome(source, text, offset)
+    settled = add_damaged(outcome, 0, len(text), final=final)
+    parsed = outcome.parsed()
+    parsed.landed = parsed.landed.sort("source_position")
+    return parsed, settled
 
 
 def line_starts(text: bytes) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -49,80 +60,84 @@ def line_starts(text: bytes) -> np.ndarray[Any, np.dtype[np.int64]]:
     return starts[starts < len(text)]
 
 
-def parse_objects(
-    text: bytes, offset: int, source: Source, starts: np.ndarray[Any, np.dtype[np.int64]]
-) -> Parsed | None:
-    """Parse lines of plain JSON as `parse_lines` does, of which it is known where they begin.
+def add_lines(outcome: Outcome, text: bytes, starts: np.ndarray[Any, np.dtype[np.int64]]) -> bool:
+    """Add what is in whole lines of plain JSON, one object to a line; nothing if there is any doubt of that.
 
     Args:
-        text: whole lines, an object each, and blank lines between.
-        offset: where `text` begins in the file, in bytes.
-        source: the fields and rules.
-        starts: where in `text` the lines that are not blank begin.
+        outcome: What was found.
+        text: Whole lines, with which the window begins.
+        starts: Where they begin.
+
+    Returns:
+        Whether there is none.
     """
-    outcome = Outcome(source, text, offset)
-    if len(starts):
-        typed = typed_rows(text, len(starts), source)
-        if typed is None:
-            return None
-        _add(outcome, typed, pl.Series(starts))
-    return outcome.parsed(
-        len(starts), lambda start: start + len(text[start : _line_end(text, start)].rstrip())
-    )
+    if np.diff(starts, append=len(text)).max(initial=0) > MAX_RECORD_BYTES:
+        return False
+    odd = np.frombuffer(text, dtype=np.uint8)[starts] != ord("{")
+    if any(text[start : _line_end(text, start)].strip() for start in starts[odd].tolist()):
+        return False
+    return add_objects(outcome, text, starts[~odd])
 
 
-def parse_damaged(
-    window: bytes, offset: int, source: Source, *, final: bool, before_object: bool = False
-) -> tuple[Parsed, int]:
-    """Parse what can be parsed of any text, quarantine the rest, and say how many bytes are settled.
+def add_objects(outcome: Outcome, text: bytes, starts: np.ndarray[Any, np.dtype[np.int64]]) -> bool:
+    """Add what is in lines of plain JSON as `add_lines` does, of which it is known where they begin.
 
     Args:
-        window: text of the file from `offset` on. Unless `final`, the bytes that are not settled must be
-            given again at the head of the next window; if none are settled, with more text behind them. A
-            window of twice `split.MAX_RECORD_BYTES` is never left wholly unsettled.
-        offset: where `window` begins in the file, in bytes.
-        source: the fields and rules.
-        final: whether `window` reaches the end of the file, or of what is to be read.
+        outcome: What was found.
+        text: Whole lines, an object each, and blank lines between.
+        starts: Where in the window the lines that are not blank begin.
+    """
+    if len(starts):
+        typed = typed_rows(text, len(starts), outcome.source)
+        if typed is None:
+            return False
+        _add_typed(outcome, typed, pl.Series(starts))
+    outcome.records += len(starts)
+    return True
+
+
+def add_damaged(outcome: Outcome, start: int, end: int, *, final: bool, before_object: bool = False) -> int:
+    """Add what can be parsed of any part of a window, quarantine the rest, and say where what is settled ends.
+
+    Args:
+        outcome: What was found.
+        start: Where the part begins in the window.
+        end: Where it ends there.
+        final: Whether the part reaches the end of the file, or of what is to be read. Otherwise the bytes that are
+            not settled must be given again at the head of the next window; if none are settled, with more text
+            behind them. A part of twice `split.MAX_RECORD_BYTES` is never left wholly unsettled.
         before_object: whether an object follows there that is known to be a record.
     """
-    found = split_records(window, final=final, before_object=before_object)
-    outcome = Outcome(source, window, offset, repaired=found.separators)
+    text = outcome.window[start:end]
+    found = split_records(text, final=final, before_object=before_object)
+    outcome.records += len(found.spans)
+    outcome.repaired += found.separators
     decode = json_decoder()
-    objects = {}
-    for start, end, kind in found.spans:
+    objects = []
+    for first, last, kind in found.spans:
         if kind == "object":
-            objects[start] = end
+            objects.append((start + first, text[first:last]))
+            outcome.ends[start + first] = start + last
         else:
-            outcome.reject(start, end, _reasons_of_no_object(window[start:end], kind, decode))
-    starts = list(objects)
-    for first in range(0, len(starts), _BATCH):
-        batch = starts[first : first + _BATCH]
-        lines = [window[start : objects[start]] for start in batch]
-        for number, line in enumerate(lines):
-            if b"\n" in line:
-                lines[number] = line.replace(b"\n", b" ")  # outside strings, as the splitter found them
-                outcome.repaired["pretty_printed"] += 1
-        typed = typed_rows(b"\n".join(lines), len(lines), source)
-        if typed is not None:
-            _add(outcome, typed, batch)
-        else:
-            _convert_each(outcome, lines, batch, decode)
-    return outcome.parsed(len(found.spans), objects.__getitem__), found.consumed
+            outcome.reject(start + first, start + last, _reasons_of_no_object(text[first:last], kind, decode))
+    for first in range(0, len(objects), _BATCH):
+        _add_batch(outcome, objects[first : first + _BATCH], decode)
+    return start + found.consumed
 
 
-def _add(outcome: Outcome, typed: TypedRows, starts: list[int] | pl.Series) -> None:
-    outcome.add_frame(typed.rows, starts)
-    outcome.repaired["field_name"] += typed.renamed
-    for name, records in typed.drift.items():
-        count_drift(outcome.drift, name, records)
-
-
-def _convert_each(
-    outcome: Outcome, lines: list[bytes], starts: list[int], decode: Callable[[str], Any]
-) -> None:
+def _add_batch(outcome: Outcome, objects: list[tuple[int, bytes]], decode: Callable[[str], Any]) -> None:
+    """Add objects, of which each begins at its number in the window."""
+    lines = []
+    for _, line in objects:
+        # Outside strings, as the splitter found them.
+        lines.append(line.replace(b"\n", b" "))
+        outcome.repaired["pretty_printed"] += b"\n" in line
+    typed = typed_rows(b"\n".join(lines), len(lines), outcome.source)
+    if typed is not None:
+        _add_typed(outcome, typed, [start for start, _ in objects])
+        return
     converter = Converter(outcome.source, outcome.repaired, outcome.drift)
-    rows, landed = [], []
-    for line, start in zip(lines, starts, strict=True):
+    for start, line in objects:
         try:
             row = converter.convert(decode(line.decode()))
         except UnicodeDecodeError:
@@ -130,11 +145,16 @@ def _convert_each(
         except (ValueError, RecursionError):
             row = {"not_json"}
         if isinstance(row, tuple):
-            rows.append(row)
-            landed.append(start)
+            outcome.add_row(row, start)
         else:
             outcome.reject(start, start + len(line), row)
-    outcome.add_rows(rows, landed)
+
+
+def _add_typed(outcome: Outcome, typed: TypedRows, starts: list[int] | pl.Series) -> None:
+    outcome.add_frame(typed.rows, starts)
+    outcome.repaired["field_name"] += typed.renamed
+    for name, records in typed.drift.items():
+        count_drift(outcome.drift, name, records)
 
 
 def _reasons_of_no_object(text: bytes, kind: Kind, decode: Callable[[str], Any]) -> set[str]:

@@ -9,14 +9,10 @@ cannot be pickled.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import polars as pl
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 # Why a record is in quarantine. Those that concern one field carry it: `missing_field:email`; a row rule of
 # the contract carries its name: `rule:timestamp_positive`.
@@ -121,14 +117,3 @@ class Parsed:
     records: int
     repaired: dict[str, int] = field(default_factory=dict)
     drift: dict[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, parts: Sequence[Parsed]) -> Parsed:
-        """Several results as one, in the order of the parts."""
-        return cls(
-            landed=pl.concat([part.landed for part in parts]),
-            quarantined=pl.concat([part.quarantined for part in parts]),
-            records=sum(part.records for part in parts),
-            repaired=dict(sum((Counter(part.repaired) for part in parts), Counter())),
-            drift=dict(sum((Counter(part.drift) for part in parts), Counter())),
-        )

@@ -12,7 +12,7 @@ from fsspec.implementations.local import LocalFileSystem
 from stedi_assets.assets import landing
 from stedi_assets.lake.io_manager import LakeIOManager
 from stedi_assets.landing import reader
-from stedi_assets.records import parse, staging
+from stedi_assets.records import mixed, staging
 from stedi_assets_tests.landing.deliveries import (
     LANDING,
     QUARANTINE,
@@ -148,11 +148,10 @@ def test_a_file_of_a_killed_run_that_is_gone_leaves_no_rows_without_an_entry(lak
     assert set(lake.ledger()) == {"a.json"}
 
 
-def parse_all_but_one(*arguments):
-    parsed = parse.parse_lines(*arguments)
-    if parsed is not None:
-        parsed.landed = parsed.landed[1:]
-    return parsed
+def parse_all_but_one(*arguments, **how):
+    parsed, settled = mixed.parse_text(*arguments, **how)
+    parsed.landed = parsed.landed[1:]
+    return parsed, settled
 
 
 class ForgetfulStaging(staging.Staging):
@@ -161,18 +160,17 @@ class ForgetfulStaging(staging.Staging):
         super().take(part)
 
 
-def parse_one_twice(*arguments):
-    parsed = parse.parse_lines(*arguments)
-    if parsed is not None:
-        parsed.landed = parsed.landed.vstack(parsed.landed[:1])
-    return parsed
+def parse_one_twice(*arguments, **how):
+    parsed, settled = mixed.parse_text(*arguments, **how)
+    parsed.landed = parsed.landed.vstack(parsed.landed[:1])
+    return parsed, settled
 
 
 @pytest.mark.parametrize(
     ("where", "broken", "rows"),
     [
-        ("stedi_assets.records.mixed.parse_lines", parse_all_but_one, 2),
-        ("stedi_assets.records.mixed.parse_lines", parse_one_twice, 4),
+        ("stedi_assets.records.piece.parse_text", parse_all_but_one, 2),
+        ("stedi_assets.records.piece.parse_text", parse_one_twice, 4),
         ("stedi_assets.records.piece.Staging", ForgetfulStaging, 2),
     ],
 )
@@ -307,11 +305,11 @@ def test_a_file_that_changes_while_it_is_read_waits_for_the_next_run(lake, monke
 
 
 def test_a_bug_of_the_reader_fails_the_run_and_shows_no_record(lake, monkeypatch):
-    def fail(text, *_):
+    def fail(text, *_, **__):
         raise ValueError(text.decode())
 
     lake.deliver("a.json", lines(reading(1)))
-    monkeypatch.setattr("stedi_assets.records.mixed.parse_lines", fail)
+    monkeypatch.setattr("stedi_assets.records.piece.parse_text", fail)
     result = lake.land(ok=False)
     assert not result.success
     assert "ann@example.org" not in repr([event.event_specific_data for event in result.all_events])
