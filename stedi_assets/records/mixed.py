@@ -99,14 +99,13 @@ def _only(text: bytes, read: list[tuple[int, int]]) -> bytes:
 
 
 def _uniform(text: bytes, bounds: _Integers) -> np.ndarray[Any, Any]:
-    """Whether each line looks like many others: it begins with an object and has as many colons and quotes.
+    """Whether each line looks like many others: it begins with an object and has as many quotes.
 
     Too long a line never does.
     """
     data, starts = np.frombuffer(text, dtype=np.uint8), bounds[:-1]
     # Modulo 256, which is several times as fast, and enough for looks.
-    is_mark = (data == ord(":")) | (data == ord('"'))
-    look = np.add.reduceat(is_mark.view(np.uint8), starts, dtype=np.uint8)
+    look = np.add.reduceat((data == ord('"')).view(np.uint8), starts, dtype=np.uint8)
     common = np.bincount(look, minlength=256) >= len(starts) * _RARE
     uniform: np.ndarray[Any, Any] = common[look] & (data[starts] == ord("{"))
     return uniform & (np.diff(bounds) <= MAX_RECORD_BYTES)
