@@ -63,6 +63,13 @@ def landing(worlds: list[World]) -> dict[str, list]:
     return landing_rows(worlds)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a module in one process, and in one all those that start Apache Spark as the product does."""
+    for item in items:
+        is_driver = item.get_closest_marker("spark_driver") is not None
+        item.add_marker(pytest.mark.xdist_group("spark_driver" if is_driver else item.path.name))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     report: pytest.TestReport = yield
