@@ -41,7 +41,7 @@ def parse_csv(
     """Parse rows of a CSV file, quarantine what is none, and say how many bytes are settled.
 
     Args:
-        window: text of the file from `offset` on; see `add_damaged` for what to do with unsettled bytes.
+        window: text of the file from `offset` on; see `parse.add_damaged` for what to do with unsettled bytes.
         offset: where `window` begins in the file, in bytes.
         source: the fields and rules.
         final: whether `window` reaches the end of the file.

@@ -45,7 +45,7 @@ def parse_text(
         before_object: As `add_damaged` has it.
 
     Returns:
-        The records, of which those in plain lines come first, and the number of settled bytes.
+        The records, the landed ones in no certain order, and the number of settled bytes.
     """
     outcome = Outcome(source, window, offset)
     lines = window if final else window[: window.rfind(b"\n") + 1]
@@ -99,13 +99,14 @@ def _only(text: bytes, read: list[tuple[int, int]]) -> bytes:
 
 
 def _uniform(text: bytes, bounds: _Integers) -> np.ndarray[Any, Any]:
-    """Whether each line looks like many others: it begins with an object and has as many quotes.
+    """Whether each line looks like many others: it begins with an object and has as many colons and quotes.
 
     Too long a line never does.
     """
     data, starts = np.frombuffer(text, dtype=np.uint8), bounds[:-1]
     # Modulo 256, which is several times as fast, and enough for looks.
-    look = np.add.reduceat((data == ord('"')).view(np.uint8), starts, dtype=np.uint8)
+    is_mark = (data == ord(":")) | (data == ord('"'))
+    look = np.add.reduceat(is_mark.view(np.uint8), starts, dtype=np.uint8)
     common = np.bincount(look, minlength=256) >= len(starts) * _RARE
     uniform: np.ndarray[Any, Any] = common[look] & (data[starts] == ord("{"))
     return uniform & (np.diff(bounds) <= MAX_RECORD_BYTES)

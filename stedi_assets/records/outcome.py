@@ -17,6 +17,9 @@ from stedi_assets.records.source import QUARANTINE_SCHEMA, Parsed, Source
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+# As Python objects, rows take several times the memory.
+_ROWS = 1024
+
 
 @dataclass
 class Outcome:
@@ -29,7 +32,7 @@ class Outcome:
         records: records found by the lexical scan of the text.
         repaired: repairs by kind.
         drift: records by unknown field.
-        ends: where in the window a record ends, by its start, of records that do not end with their line.
+        ends: where in the window a record ends, by its start; the others end with their line.
     """
 
     source: Source
@@ -51,6 +54,8 @@ class Outcome:
     def add_row(self, row: tuple[Any, ...], start: int) -> None:
         """Add a row of Python values; its record begins at `start` in the window."""
         self._rows.append((*row, self.offset + start))
+        if len(self._rows) == _ROWS:
+            self._pack_rows()
 
     def reject(self, start: int, end: int, reasons: Iterable[str]) -> None:
         """Send the text from `start` to `end` in the window to quarantine."""
@@ -58,8 +63,8 @@ class Outcome:
 
     def parsed(self) -> Parsed:
         """Apply the row rules, and put everything together."""
-        rows = pl.DataFrame(self._rows, schema=self.source.schema(), orient="row")
-        landed, broken_rules = partition(pl.concat([*self._frames, rows]), self.source.rules)
+        self._pack_rows()
+        landed, broken_rules = partition(pl.concat(self._frames), self.source.rules)
         for position, reasons in broken_rules:
             start = position - self.offset
             self.reject(start, self._end(start), reasons)
@@ -77,9 +82,17 @@ class Outcome:
             drift={name: count for name, count in sorted(self.drift.items()) if count},
         )
 
+    def _pack_rows(self) -> None:
+        self._frames.append(pl.DataFrame(self._rows, schema=self.source.schema(), orient="row"))
+        self._rows = []
+
     def _end(self, start: int) -> int:
         if start in self.ends:
             return self.ends[start]
-        line_end = self.window.find(b"\n", start)
-        line = self.window[start:] if line_end < 0 else self.window[start:line_end]
-        return start + len(line.rstrip())
+        return start + len(self.window[start : line_end(self.window, start)].rstrip())
+
+
+def line_end(text: bytes, start: int) -> int:
+    """Where the line ends in which `start` is: at its newline, or with the text."""
+    end = text.find(b"\n", start)
+    return len(text) if end < 0 else end

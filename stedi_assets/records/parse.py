@@ -1,7 +1,8 @@
 """Text of a JSON file to typed rows: plain JSON lines at full speed, damaged text with care.
 
-Here: the two ways, and what each may take. Not here: where records begin and end (`split.py`), many records
-at once (`typed.py`), one record (`convert.py`), CSV (`csv_rows.py`), and any reading of files.
+Here: the two ways, what each may take, and texts that are read in one of them alone. Not here: text that is read
+in both (`mixed.py`), where records begin and end (`split.py`), many records at once (`typed.py`), one record
+(`convert.py`), CSV (`csv_rows.py`), and any reading of files.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from stedi_assets.records.convert import Converter, Members, count_drift, json_decoder
-from stedi_assets.records.outcome import Outcome
+from stedi_assets.records.outcome import Outcome, line_end
 from stedi_assets.records.source import REASONS, REPAIRS, Field, Parsed, Rule, Source
 from stedi_assets.records.split import MAX_RECORD_BYTES, Kind, is_cut_short, split_records
 from stedi_assets.records.typed import TypedRows, typed_rows
@@ -69,12 +70,12 @@ def add_lines(outcome: Outcome, text: bytes, starts: np.ndarray[Any, np.dtype[np
         starts: Where they begin.
 
     Returns:
-        Whether there is none.
+        Whether they were added.
     """
     if np.diff(starts, append=len(text)).max(initial=0) > MAX_RECORD_BYTES:
         return False
     odd = np.frombuffer(text, dtype=np.uint8)[starts] != ord("{")
-    if any(text[start : _line_end(text, start)].strip() for start in starts[odd].tolist()):
+    if any(text[start : line_end(text, start)].strip() for start in starts[odd].tolist()):
         return False
     return add_objects(outcome, text, starts[~odd])
 
@@ -86,6 +87,9 @@ def add_objects(outcome: Outcome, text: bytes, starts: np.ndarray[Any, np.dtype[
         outcome: What was found.
         text: Whole lines, an object each, and blank lines between.
         starts: Where in the window the lines that are not blank begin.
+
+    Returns:
+        Whether they were added.
     """
     if len(starts):
         typed = typed_rows(text, len(starts), outcome.source)
@@ -106,7 +110,7 @@ def add_damaged(outcome: Outcome, start: int, end: int, *, final: bool, before_o
         final: Whether the part reaches the end of the file, or of what is to be read. Otherwise the bytes that are
             not settled must be given again at the head of the next window; if none are settled, with more text
             behind them. A part of twice `split.MAX_RECORD_BYTES` is never left wholly unsettled.
-        before_object: whether an object follows there that is known to be a record.
+        before_object: Whether an object follows at `end` that is known to be a record.
     """
     text = outcome.window[start:end]
     found = split_records(text, final=final, before_object=before_object)
@@ -116,7 +120,7 @@ def add_damaged(outcome: Outcome, start: int, end: int, *, final: bool, before_o
     objects = []
     for first, last, kind in found.spans:
         if kind == "object":
-            objects.append((start + first, text[first:last]))
+            objects.append(start + first)
             outcome.ends[start + first] = start + last
         else:
             outcome.reject(start + first, start + last, _reasons_of_no_object(text[first:last], kind, decode))
@@ -125,21 +129,20 @@ def add_damaged(outcome: Outcome, start: int, end: int, *, final: bool, before_o
     return start + found.consumed
 
 
-def _add_batch(outcome: Outcome, objects: list[tuple[int, bytes]], decode: Callable[[str], Any]) -> None:
-    """Add objects, of which each begins at its number in the window."""
-    lines = []
-    for _, line in objects:
-        # Outside strings, as the splitter found them.
-        lines.append(line.replace(b"\n", b" "))
-        outcome.repaired["pretty_printed"] += b"\n" in line
-    typed = typed_rows(b"\n".join(lines), len(lines), outcome.source)
+def _add_batch(outcome: Outcome, starts: list[int], decode: Callable[[str], Any]) -> None:
+    """Add the objects that begin there in the window."""
+    objects = [outcome.window[start : outcome.ends[start]] for start in starts]
+    outcome.repaired["pretty_printed"] += sum(b"\n" in text for text in objects)
+    # A newline is never inside a string, as the splitter found them.
+    lines = b"\n".join(text.replace(b"\n", b" ") for text in objects)
+    typed = typed_rows(lines, len(objects), outcome.source)
     if typed is not None:
-        _add_typed(outcome, typed, [start for start, _ in objects])
+        _add_typed(outcome, typed, starts)
         return
     converter = Converter(outcome.source, outcome.repaired, outcome.drift)
-    for start, line in objects:
+    for start, text in zip(starts, objects, strict=True):
         try:
-            row = converter.convert(decode(line.decode()))
+            row = converter.convert(decode(text.decode()))
         except UnicodeDecodeError:
             row = {"bad_encoding"}
         except (ValueError, RecursionError):
@@ -147,7 +150,7 @@ def _add_batch(outcome: Outcome, objects: list[tuple[int, bytes]], decode: Calla
         if isinstance(row, tuple):
             outcome.add_row(row, start)
         else:
-            outcome.reject(start, start + len(line), row)
+            outcome.reject(start, start + len(text), row)
 
 
 def _add_typed(outcome: Outcome, typed: TypedRows, starts: list[int] | pl.Series) -> None:
@@ -168,8 +171,3 @@ def _reasons_of_no_object(text: bytes, kind: Kind, decode: Callable[[str], Any])
     except (ValueError, RecursionError):
         return reasons or {"not_json"}
     return {"not_json"} if isinstance(value, Members) else {"not_an_object"}
-
-
-def _line_end(text: bytes, start: int) -> int:
-    end = text.find(b"\n", start)
-    return len(text) if end < 0 else end

@@ -81,6 +81,6 @@ def partition(
 
 
 def _holds(values: pl.Series, rule: Rule) -> bool:
-    # To find what repeats takes less time than to look at every text.
+    # A pattern takes longer than finding what repeats.
     distinct = values.unique() if values.dtype == pl.String else values
     return not distinct.to_frame().select(failing(rule).any()).item()

@@ -102,7 +102,7 @@ class Parsed:
     """The result of parsing one piece of a file.
 
     Attributes:
-        landed: the source's fields (String, Int64, Float64) and `source_position` (Int64), in file order.
+        landed: the source's fields (String, Int64, Float64) and `source_position` (Int64).
         quarantined: `raw_text` (String), `reasons` (List(String), sorted), `source_position` (Int64), in file
             order.
         records: records found by the lexical scan of the text, never by the parser.
