@@ -63,11 +63,13 @@ def landing(worlds: list[World]) -> dict[str, list]:
     return landing_rows(worlds)
 
 
+@pytest.hookimpl(tryfirst=True)  # or pytest-xdist has looked for the groups before
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a module in one process, and in one all those that start Apache Spark as the product does."""
     for item in items:
         is_driver = item.get_closest_marker("spark_driver") is not None
-        item.add_marker(pytest.mark.xdist_group("spark_driver" if is_driver else item.path.name))
+        module = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group("spark_driver" if is_driver else module))
 
 
 @pytest.hookimpl(wrapper=True)
