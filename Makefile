@@ -20,7 +20,7 @@ test: .venv/test $(DAGSTER_HOME)/dagster.yaml
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/dagster definitions validate --load-with-grpc --log-level warning
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # What is derived from the contracts: Athena DDL and docs/tables.md.
 docs: .venv/runtime

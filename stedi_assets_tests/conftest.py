@@ -4,6 +4,7 @@ A test that cannot run here is skipped and says why. Where ``STEDI_TEST_NO_SKIPS
 skip is a failure.
 """
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,13 +64,13 @@ def landing(worlds: list[World]) -> dict[str, list]:
     return landing_rows(worlds)
 
 
-@pytest.hookimpl(tryfirst=True)  # or pytest-xdist has looked for the groups before
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a module in one process, and in one all those that start Apache Spark as the product does."""
-    for item in items:
-        is_driver = item.get_closest_marker("spark_driver") is not None
-        module = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("spark_driver" if is_driver else module))
+@pytest.fixture
+def spark_driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The one port on which PySpark's own server listens: the processes of the suite take turns."""
+    folder = tmp_path_factory.getbasetemp().parent  # which they share
+    with (folder / "spark_driver.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

@@ -50,7 +50,7 @@ def executable(path: Path, script: str) -> None:
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
-@pytest.mark.spark_driver
+@pytest.mark.usefixtures("spark_driver")
 def test_the_spark_server_listens_on_this_machine_alone(monkeypatch, tmp_path):
     executable(tmp_path / "bin/java", "exit 1")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
@@ -177,7 +177,7 @@ def test_the_whole_graph_runs_on_sail_without_java(tmp_path):
     assert tables["machine_learning_curated"].snapshot.rows == 21
 
 
-@pytest.mark.spark_driver
+@pytest.mark.usefixtures("spark_driver")
 def test_a_second_driver_on_this_machine_is_refused_clearly():
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -191,7 +191,7 @@ from stedi_assets.definitions import defs
 """
 
 
-@pytest.mark.spark_driver
+@pytest.mark.usefixtures("spark_driver")
 @pytest.mark.parametrize("spark", ["sail", "local[2]"])
 def test_no_mark_of_a_process_is_left_outside_the_tables(tmp_path, spark):
     """With what the engine itself prints, and what Dagster keeps of that."""
