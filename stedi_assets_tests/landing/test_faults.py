@@ -211,15 +211,20 @@ def unreadable(lake, name, content):
     return problem
 
 
-DAMAGED = {
-    "b.json.gz": [b"not compressed\n", gzip.compress(lines(reading(2)) * 500)[:-20]],
-    "b.json.bz2": [b"not compressed\n", bz2.compress(lines(reading(2)) * 500)[:-20]],
-    "b.csv.gz": [gzip.compress(b"user,timestamp,x,y,z\n" * 500)[:-4] + b"\0\0\0\0"],
-}
+DAMAGED = [
+    ("b.json.gz", b"not compressed\n"),
+    ("b.json.gz", gzip.compress(lines(reading(2)) * 500)[:-20]),
+    ("b.json.bz2", b"not compressed\n"),
+    ("b.json.bz2", bz2.compress(lines(reading(2)) * 500)[:-20]),
+    ("b.csv.gz", gzip.compress(b"user,timestamp,x,y,z\n" * 500)[:-4] + b"\0\0\0\0"),
+]
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [(name, content) for name, contents in DAMAGED.items() for content in contents]
+    ("name", "content"),
+    DAMAGED,
+    # Compressed text holds the time, and all processes of the suite must know a test by the same name.
+    ids=["gzip not compressed", "gzip cut", "bzip2 not compressed", "bzip2 cut", "gzip of another length"],
 )
 def test_a_damaged_archive_is_reported_and_read_once_it_is_whole(lake, name, content):
     assert "damaged, or not compressed as its name says" in unreadable(lake, name, content)
