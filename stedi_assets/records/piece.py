@@ -201,11 +201,15 @@ def _failure(error: Exception) -> str:
     return f"it cannot be read ({type(error).__name__}: damaged, or not compressed as its name says)"
 
 
-def _parsed(job: Job, piece: Piece, report: PieceReport, filesystem: Any) -> Iterator[Parsed]:  # noqa: ANN401 - fsspec is untyped
+def _parsed(
+    job: Job, piece: Piece, report: PieceReport, filesystem: fsspec.AbstractFileSystem
+) -> Iterator[Parsed]:
     return (_parse_settled if piece.is_settled else _parse_range)(job, piece, report, filesystem)
 
 
-def _parse_range(job: Job, piece: Piece, report: PieceReport, filesystem: Any) -> Iterator[Parsed]:  # noqa: ANN401 - as above
+def _parse_range(
+    job: Job, piece: Piece, report: PieceReport, filesystem: fsspec.AbstractFileSystem
+) -> Iterator[Parsed]:
     """Settle the lines that begin in a range, if they are plain; the line across its start is its neighbour's.
 
     Unless it begins with the file, a range without two plain records shows nothing of where it stands: it may be
@@ -226,7 +230,9 @@ def _parse_range(job: Job, piece: Piece, report: PieceReport, filesystem: Any) -
         yield parsed
 
 
-def _parse_settled(job: Job, piece: Piece, _: PieceReport, filesystem: Any) -> Iterator[Parsed]:  # noqa: ANN401 - as above
+def _parse_settled(
+    job: Job, piece: Piece, _: PieceReport, filesystem: fsspec.AbstractFileSystem
+) -> Iterator[Parsed]:
     """Read from one place between records to another, in windows, whatever the text is like."""
     with filesystem.open(f"{job.lake}/{piece.file}", "rb", compression=piece.compression) as stream:
         yield from parse_stream(stream, piece, job.source)

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import io
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    import fsspec
 
 # More rows than make up so much memory go to a file of their own.
 GATHERED_BYTES = 32 * 1024 * 1024
@@ -25,7 +28,7 @@ class Staging:
             twice doubles nothing.
     """
 
-    def __init__(self, filesystem: Any, folder: str) -> None:  # noqa: ANN401 - fsspec is untyped
+    def __init__(self, filesystem: fsspec.AbstractFileSystem, folder: str) -> None:
         self._filesystem = filesystem
         self._folder = folder
         self._frames: list[pl.DataFrame] = []
