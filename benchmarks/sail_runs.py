@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import dagster as dg
 
 from stedi_assets.definitions import build_definitions
-from stedi_assets.engine import SparkEngine
+from stedi_assets.engine.session import SparkEngine
 from stedi_assets.settings import Settings
 
 if TYPE_CHECKING:

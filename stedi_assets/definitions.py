@@ -1,16 +1,26 @@
-"""What Dagster loads: assets, checks, jobs, schedules, sensors and resources, put together."""
+"""What Dagster loads: assets, checks, jobs, schedules, sensors and resources, put together on demand.
+
+See https://docs.dagster.io/guides/build/projects-and-components. Importing this module reads nothing.
+"""
 
 from __future__ import annotations
 
 import dagster as dg
 
 from stedi_assets.assets import curated, landing, trusted
-from stedi_assets.engine import SparkEngine
-from stedi_assets.jobs import daily_retention, refresh, retention
-from stedi_assets.lake.io_manager import lake_io_manager
-from stedi_assets.lake.lake import Lake
+from stedi_assets.engine.session import SparkEngine
+from stedi_assets.jobs import refresh, retention
+from stedi_assets.resources import build_resources
+from stedi_assets.schedules import daily_retention
 from stedi_assets.sensors import landing_files_sensor
 from stedi_assets.settings import Settings, get_settings
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions for the lake, the engine and the policies that the environment names."""
+    settings = get_settings()
+    return build_definitions(settings, SparkEngine.of(settings))
 
 
 def build_definitions(settings: Settings, engine: SparkEngine) -> dg.Definitions:
@@ -20,16 +30,7 @@ def build_definitions(settings: Settings, engine: SparkEngine) -> dg.Definitions
         jobs=[refresh, retention],
         schedules=[daily_retention],
         sensors=[landing_files_sensor],
-        resources={
-            "settings": settings,
-            "lake": Lake(settings),
-            "engine": engine,
-            "io_manager": lake_io_manager,
-        },
+        resources=build_resources(settings, engine),
         # Each process of the multiprocess executor would start an engine of its own: 26 s where this takes 5 s.
         executor=dg.in_process_executor,
     )
-
-
-_settings = get_settings()
-defs = build_definitions(_settings, SparkEngine.of(_settings))

@@ -1,17 +1,17 @@
-"""The jobs: what may be run as a whole, and what runs by itself every day."""
+"""The jobs: what may be run as a whole; see https://docs.dagster.io/guides/build/jobs.
+
+When a job runs by itself belongs in ``schedules`` and ``sensors``.
+"""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.lake.io_manager import failing_clearly
+from stedi_assets.lake.lake import Lake
 from stedi_assets.lake.maintenance import retain
-
-if TYPE_CHECKING:
-    from stedi_assets.lake.lake import Lake
-    from stedi_assets.settings import Settings
+from stedi_assets.resources import failing_clearly
+from stedi_assets.settings import Settings
 
 refresh = dg.define_asset_job(
     "refresh",
@@ -22,15 +22,14 @@ refresh = dg.define_asset_job(
 
 @dg.op(
     out=dg.Out(dg.Nothing),
-    required_resource_keys={"lake", "settings"},
     description="Expires superseded snapshots and deletes old files that no snapshot needs.",
 )
-def expire_and_delete(context: dg.OpExecutionContext) -> None:
+def expire_and_delete(
+    context: dg.OpExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+) -> None:
     """Apply retention to every table; what went is metadata of the output."""
-    lake: Lake = context.resources.lake
-    settings: Settings = context.resources.settings
     keep = timedelta(days=settings.retention_days)
-    with failing_clearly(lake):
+    with failing_clearly(lake, "retention"):
         removed = {name: retain(lake, name, keep=keep) for name in CONTRACTS}
     context.add_output_metadata(
         {
@@ -61,13 +60,3 @@ def expire_and_delete(context: dg.OpExecutionContext) -> None:
 def retention() -> None:
     """Retention as a job, which needs no engine."""
     expire_and_delete()
-
-
-# Runs unless it is stopped: what people withdrew must not stay for want of a switch.
-daily_retention = dg.ScheduleDefinition(
-    job=retention,
-    cron_schedule="15 3 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Applies retention every night.",
-)

@@ -1,18 +1,15 @@
 """The sensor on landing files: anything new, changed or gone brings the tables concerned up to date."""
 
-from __future__ import annotations
-
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
-from stedi_assets.lake.io_manager import failing_clearly
+from stedi_assets.jobs import refresh
+from stedi_assets.lake.lake import Lake
 from stedi_assets.landing.files import SOURCES, Listing, list_landing
-
-if TYPE_CHECKING:
-    from stedi_assets.lake.lake import Lake
+from stedi_assets.resources import failing_clearly
 
 INTERVAL_SECONDS = 30
 
@@ -23,21 +20,21 @@ def _digest(listing: Listing) -> str:
 
 
 @dg.sensor(
-    target=dg.AssetSelection.all(),
+    job=refresh,
     minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Requests a run of the landing tables whose files changed, and of everything made from them.",
-    required_resource_keys={"lake"},
 )
-def landing_files_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+def landing_files_sensor(
+    context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]
+) -> dg.SensorResult | dg.SkipReason:
     """Compare the landing folders with what they were at the last request.
 
     The cursor has a digest of each source's files and the number of requests so far. The number is part of the
     run key, since Dagster remembers keys for ever and a folder may come to look as it did before.
     """
-    lake: Lake = context.resources.lake
     cursor: dict[str, Any] = json.loads(context.cursor or '{"requests": 0, "files": {}}')
-    with failing_clearly(lake):
+    with failing_clearly(lake, "landing_files_sensor"):
         files = {
             source: _digest(listing) for source in SOURCES if (listing := list_landing(lake, source)).files
         }

@@ -14,11 +14,13 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from stedi_assets.errors import StediError
+
 PREFIX = "STEDI_"
 SPARK_EXAMPLES = "sail, local[*], spark://host:7077, sc://host:15002, yarn or k8s://https://host:443"
 
 
-class SettingsError(ValueError):
+class SettingsError(StediError):
     """A setting is missing or wrong; the message names the variable and the remedy."""
 
 

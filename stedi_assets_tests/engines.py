@@ -19,7 +19,7 @@ import pytest
 from pysail.spark import SparkConnectServer
 from pyspark.sql.connect.session import SparkSession
 
-from stedi_assets.engine import SparkEngine
+from stedi_assets.engine.session import SparkEngine
 
 _SESSIONS: dict[str, SparkSession] = {}
 

@@ -12,7 +12,7 @@ from pyspark.sql.types import StructField, StructType
 
 from stedi_assets.contracts.contract import Contract
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.engine import SparkEngine
+from stedi_assets.engine.session import SparkEngine
 from stedi_assets.transforms import tables
 
 Row = Mapping[str, Any]

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from stedi_assets import cli
-from stedi_assets.assets.checks import EXPECTATIONS_FILE
+from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.settings import get_settings
 from stedi_assets_tests.checks.small_lake import deliver, deliver_all
@@ -57,7 +57,7 @@ def test_counts_shows_every_table(stedi, graph):
     lines = [cells(line) for line in out.splitlines() if line.startswith(("│", "┃"))]
     assert lines[0] == ["table", "rows", "snapshot", "published"]
     assert {line[0]: int(line[1]) for line in lines[1:]} == {
-        name: graph.lake.snapshot(contract).rows for name, contract in CONTRACTS.items()
+        name: graph.lake.snapshot(name).rows for name in CONTRACTS
     }
 
 
@@ -65,7 +65,7 @@ def test_counts_as_json(stedi, graph):
     code, out, _ = stedi("counts", "--json", lake=graph.lake_uri)
     assert code == 0
     rows = {row["table"]: row for row in json.loads(out)}
-    snapshot = graph.lake.snapshot(CONTRACTS["customer_curated"])
+    snapshot = graph.lake.snapshot("customer_curated")
     assert rows["customer_curated"]["rows"] == snapshot.rows
     assert rows["customer_curated"]["snapshot"] == str(snapshot.snapshot_id)
     assert rows["customer_curated"]["published"].endswith("+00:00")
@@ -114,7 +114,7 @@ def test_sql_files_in_athenas_sql_run_on_published_tables(stedi, graph):
     code, out, err = stedi("sql", "-f", str(SQL / "row_counts.sql"), "--json", lake=graph.lake_uri)
     assert (code, err) == (0, "")
     assert {row["table_name"]: row["row_count"] for row in json.loads(out)["row_counts"]} == {
-        name: graph.lake.snapshot(contract).rows for name, contract in CONTRACTS.items()
+        name: graph.lake.snapshot(name).rows for name in CONTRACTS
     }
     code, out, err = stedi("sql", "-f", str(SQL / "validate_schema.sql"), "--json", lake=graph.lake_uri)
     assert (code, err) == (0, "")
@@ -144,11 +144,11 @@ def test_sql_names_tables_with_and_without_their_database(stedi, graph):
         for table in (name, f"stedi_db.{name}"):
             code, out, _ = stedi("sql", "--json", f"SELECT count(*) AS n FROM {table}", lake=graph.lake_uri)
             assert code == 0
-            assert json.loads(out) == [{"n": graph.lake.snapshot(CONTRACTS[name]).rows}]
+            assert json.loads(out) == [{"n": graph.lake.snapshot(name).rows}]
 
 
 def test_sql_gives_an_empty_table_its_columns(stedi, graph):
-    assert graph.lake.snapshot(CONTRACTS["customer_quarantine"]).files == ()
+    assert graph.lake.snapshot("customer_quarantine").files == ()
     code, out, _ = stedi("sql", "--csv", "SELECT * FROM customer_quarantine", lake=graph.lake_uri)
     assert (code, out) == (0, "source_file,source_position,ingested_at,raw_text,reasons\n")
 
@@ -220,7 +220,7 @@ def data_files(lake: Path) -> dict[str, bytes]:
 def test_sql_reaches_nothing_but_the_tables_and_changes_nothing(stedi, graph, tmp_path, query):
     secret = tmp_path / "secret.csv"
     secret.write_text("word\nswordfish\n")
-    file = graph.lake.snapshot(CONTRACTS["customer_trusted"]).files[0].removeprefix("file://")
+    file = graph.lake.snapshot("customer_trusted").files[0].removeprefix("file://")
     before = data_files(Path(graph.lake_uri))
     text = query.format(folder=tmp_path, secret=secret, file=file, lake=graph.lake_uri)
     code, out, err = stedi("sql", text, lake=graph.lake_uri)

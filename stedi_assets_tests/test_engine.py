@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets.engine import CONNECT_PORT, EngineError, SparkEngine, apache_spark_config
+from stedi_assets.engine.probes import CONNECT_PORT, EngineError
+from stedi_assets.engine.session import SparkEngine, apache_spark_config
 from stedi_assets.lake.lake import Lake
+from stedi_assets.lake.snapshot import snapshot_of
 from stedi_assets.settings import Settings
 from stedi_assets_tests.checks.small_lake import deliver_all
 
@@ -128,7 +130,7 @@ def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProce
 def test_sail_starts_when_first_used_and_is_gone_afterwards():
     script = """
 import socket
-from stedi_assets.engine import SparkEngine
+from stedi_assets.engine.session import SparkEngine
 
 engine = SparkEngine(spark="sail")
 for _ in range(2):
@@ -174,7 +176,7 @@ def test_the_whole_graph_runs_on_sail_without_java(tmp_path):
     assert "RUN_SUCCESS" in run.stderr, run.stderr[-2000:]
     assert not called.exists()
     tables = Lake(Settings(lake_uri=str(lake))).published_tables()
-    assert tables["machine_learning_curated"].snapshot.rows == 21
+    assert snapshot_of(tables["machine_learning_curated"]).rows == 21
 
 
 @pytest.mark.usefixtures("spark_driver")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets.pseudonym import key_file, pseudonym_key
+from stedi_assets.privacy.pseudonym import key_file, pseudonym_key
 from stedi_assets.settings import Settings, SettingsError
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stedi_assets.assets import checks
+from stedi_assets import checks
 from stedi_assets.assets.lake_table import lake_table
-from stedi_assets.pseudonym import pseudonym_key
+from stedi_assets.privacy.pseudonym import pseudonym_key
 from stedi_assets.transforms import tables
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stedi_assets.settings import Settings
 
 
-@lake_table(group="curated", rows_of="customer_trusted", checks={"consent": checks.consent_of_customers})
+@lake_table(group="curated", subset_of="customer_trusted", checks={"consent": checks.CONSENT_OF_CUSTOMERS})
 def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFrame) -> DataFrame:
     """Customers who consent to research and have accelerometer readings."""
     return tables.customers_with_readings(customer_trusted, accelerometer_trusted)
@@ -23,7 +23,7 @@ def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFra
 
 @lake_table(
     group="curated",
-    checks={"consent": checks.consent_of_pairs, "same_person": checks.same_person},
+    checks={"consent": checks.CONSENT_OF_PAIRS, "same_person": checks.SAME_PERSON},
     lineage={
         "customer_key": (("accelerometer_trusted", "user"), ("customer_curated", "email")),
         "sensorReadingTime": (

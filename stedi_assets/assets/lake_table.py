@@ -3,46 +3,49 @@
 Stage, audit, publish: the op writes its result once beside the table, checks what it wrote, and hands it to the
 IO manager, which publishes it, only if nothing blocks. Dagster records an output before it looks at checks that
 are reported with it, so a blocked table must yield its check results and fail before there is any output.
+See https://docs.dagster.io/guides/build/assets/defining-assets.
 """
 
+import hashlib
 import inspect
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial, wraps
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
-from stedi_assets.assets.checks import (
+from stedi_assets import transforms
+from stedi_assets.assets.metadata import definition_metadata
+from stedi_assets.checks import (
+    CONTRACT_DESCRIPTION,
+    ROW_COUNT_DESCRIPTION,
     Candidate,
-    Outcome,
+    CheckOutcome,
     TableCheck,
     contract_outcome,
     row_count,
     structure_outcome,
 )
 from stedi_assets.contracts.audit import Audit, audit, structure_problems
-from stedi_assets.contracts.dagster import definition_metadata
+from stedi_assets.contracts.contract import Contract
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.lake.io_manager import failing_clearly
-from stedi_assets.lake.lake import Lake, Staged, snapshot_of
+from stedi_assets.lake.pinned import PinnedSnapshots
+from stedi_assets.lake.publication import Staged, stage
+from stedi_assets.lake.snapshot import read_files, snapshot_of
+from stedi_assets.resources import failing_clearly
+from stedi_assets.settings import Settings
 
 OWNERS = ["team:data-platform"]
-RESOURCES = {"lake", "engine", "settings", "io_manager"}
-CHECK_DESCRIPTIONS = {
-    "contract": "Columns, types and value rules of the table's contract hold for every row.",
-    "row_count": "Rows agree with what is expected, with what they come from, and with what was there before.",
-    "consent": "Nobody is in here who does not consent to research now.",
-    "same_person": "Every pair of readings is of one person.",
-}
 
 
 def lake_table(
     *,
     group: str,
-    rows_of: str | None = None,
+    subset_of: str | None = None,
     checks: Mapping[str, TableCheck],
     lineage: Mapping[str, tuple[tuple[str, str], ...]] | None = None,
     figures: Callable[[Candidate], Mapping[str, int]] = lambda _: {},
@@ -53,9 +56,9 @@ def lake_table(
 
     Args:
         group: Group in the UI.
-        rows_of: The table whose rows, with their columns, the function selects from.
+        subset_of: The table whose rows, with their columns, the function selects from.
         checks: Checks beyond ``contract`` and ``row_count``, by name.
-        lineage: For each column the (table, column) pairs that it is made from; with ``rows_of``, its columns of
+        lineage: For each column the (table, column) pairs that it is made from; with ``subset_of``, its columns of
             the same names.
         figures: Computes metadata of the table that is worth showing beside it.
     """
@@ -63,105 +66,79 @@ def lake_table(
     def decorate(function: Callable[..., DataFrame]) -> dg.AssetsDefinition:
         contract = CONTRACTS[function.__name__]
         parameters = inspect.signature(function).parameters
-        inputs = [name for name in parameters if name in CONTRACTS]
-        all_checks: dict[str, TableCheck] = {
-            "row_count": partial(row_count, contract.name, rows_of),
+        table_checks = {
+            "row_count": TableCheck(partial(row_count, contract.name, subset_of), ROW_COUNT_DESCRIPTION),
             **checks,
         }
-        origins = lineage or {column.name: ((str(rows_of), column.name),) for column in contract.columns}
+        origins = lineage or {column.name: ((str(subset_of), column.name),) for column in contract.columns}
 
         @dg.asset(
             name=contract.name,
-            ins={name: dg.AssetIn() for name in inputs},
+            ins={name: dg.AssetIn() for name in parameters if name in CONTRACTS},
             description=inspect.getdoc(function),
             group_name=group,
             kinds={"pyspark", "iceberg", "parquet"},
             owners=OWNERS,
             metadata=definition_metadata(contract, origins),
-            check_specs=check_specs(contract.name, ["contract", *all_checks]),
-            required_resource_keys=RESOURCES,
+            code_version=code_version(contract, transforms, function),
+            check_specs=[
+                dg.AssetCheckSpec(
+                    "contract", asset=contract.name, blocking=True, description=CONTRACT_DESCRIPTION
+                ),
+                *(check.spec(contract.name, name) for name, check in table_checks.items()),
+            ],
             # Where an instance limits its pools to one, only one run writes a table at a time.
             pool=contract.name,
         )
-        @without_engine_messages
-        def table(context: dg.AssetExecutionContext, **frames: DataFrame) -> Iterator[Any]:
-            began = time.monotonic()
-            lake: Lake = context.resources.lake
-            base = lake.table(contract)
-            if "settings" in parameters:
-                frame = function(**frames, settings=context.resources.settings)
-            else:
-                frame = function(**frames)
-            if problems := structure_problems(frame, contract):
-                outcomes = {"contract": structure_outcome(problems)}
-                yield from report(outcomes, contract.name, None)
+        def table(
+            settings: dg.ResourceParam[Settings],
+            snapshots: dg.ResourceParam[PinnedSnapshots],
+            **frames: DataFrame,
+        ) -> Iterator[Any]:
+            with failing_clearly(snapshots.lake, contract.name):
+                began = time.monotonic()
+                base = snapshots.base(contract)
+                policies = {"settings": settings} if "settings" in parameters else {}
+                frame = function(**frames, **policies)
+                yield from _require_structure(frame, contract)
+                staged = stage(snapshots.lake, contract, frame, snapshots.engine, base)
+                candidate, verdict = candidate_of(staged, settings, snapshots)
+                outcomes = {"contract": contract_outcome(verdict)}
+                if not outcomes["contract"].blocks:
+                    outcomes |= {name: check.evaluate(candidate) for name, check in table_checks.items()}
+                yield from report(outcomes, contract.name, staged)
                 raise_if_blocked(outcomes, contract.name)
-            staged = lake.stage(contract, frame, context.resources.engine, base)
-            candidate, verdict = candidate_of(context, staged)
-            outcomes = {"contract": contract_outcome(verdict)}
-            if not outcomes["contract"].blocks:
-                outcomes |= {name: check(candidate) for name, check in all_checks.items()}
-            yield from report(outcomes, contract.name, staged)
-            raise_if_blocked(outcomes, contract.name)
-            yield dg.Output(
-                staged,
-                metadata={**figures(candidate), "seconds": round(time.monotonic() - began, 2)},
-            )
+                shown = {**figures(candidate), "seconds": round(time.monotonic() - began, 2)}
+                yield dg.MaterializeResult(value=staged, metadata=shown)
 
         return table
 
     return decorate
 
 
-def without_engine_messages(compute: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-    """Keep what an engine says of an error out of the event log: it may quote the row at which it failed.
+def code_version(contract: Contract, package: ModuleType, function: Callable[..., Any] | None = None) -> str:
+    """A digest of what a table is made by: its contract, the package that computes it, and the asset's function.
 
-    In its place there is a ``dg.Failure`` with the kind of the error and the place where it came up. Errors of AWS are
-    explained instead.
+    The UI marks a table as outdated whose digest differs from the one of its last materialization.
     """
-
-    @wraps(compute)
-    def guarded(context: dg.AssetExecutionContext, *args: Any, **kwargs: Any) -> Iterator[Any]:  # noqa: ANN401 - as the asset takes them
-        try:
-            with failing_clearly(context.resources.lake):
-                yield from compute(context, *args, **kwargs)
-        except PySparkException as error:
-            kind = error.getCondition() or type(error).__name__
-            raise dg.Failure(
-                f"{context.op_def.name}: the engine failed with {kind}; its message is left out, since it may quote a "
-                "person's data; the stack trace says where it failed"
-            ).with_traceback(error.__traceback__) from None
-
-    return guarded
+    digest = hashlib.sha256(repr((contract.columns, contract.key, contract.rules)).encode())
+    for path in sorted(Path(package.__path__[0]).glob("*.py")):
+        digest.update(path.read_bytes())
+    if function is not None:
+        digest.update(inspect.getsource(function).encode())
+    return digest.hexdigest()[:12]
 
 
-def check_specs(table: str, names: Iterable[str]) -> list[dg.AssetCheckSpec]:
-    """Declare the checks of a table; each blocks what is downstream."""
-    return [
-        dg.AssetCheckSpec(name, asset=table, blocking=True, description=CHECK_DESCRIPTIONS[name])
-        for name in names
-    ]
-
-
-def candidate_of(context: dg.AssetExecutionContext, staged: Staged) -> tuple[Candidate, Audit]:
+def candidate_of(staged: Staged, settings: Settings, snapshots: PinnedSnapshots) -> tuple[Candidate, Audit]:
     """Audit a staged table, and make it a candidate for further checks."""
-    lake, engine = context.resources.lake, context.resources.engine
-    frame = lake.read_staged(staged, engine)
+    frame = read_files(staged.contract, staged.files, snapshots.engine)
     verdict = audit(frame, staged.contract)
-    candidate = Candidate(
-        frame=frame,
-        rows=verdict.rows,
-        before=snapshot_of(staged.base),
-        lake=lake,
-        engine=engine,
-        settings=context.resources.settings,
-        read=context.resources.io_manager.read,
-    )
+    candidate = Candidate(frame, verdict.rows, snapshot_of(staged.base), settings, snapshots)
     return candidate, verdict
 
 
 def report(
-    outcomes: Mapping[str, Outcome], table: str, staged: Staged | None
+    outcomes: Mapping[str, CheckOutcome], table: str, staged: Staged | None
 ) -> Iterator[dg.AssetCheckResult]:
     """Tell Dagster what the checks of a table found."""
     for name, outcome in outcomes.items():
@@ -175,7 +152,7 @@ def report(
         )
 
 
-def raise_if_blocked(outcomes: Mapping[str, Outcome], table: str) -> None:
+def raise_if_blocked(outcomes: Mapping[str, CheckOutcome], table: str) -> None:
     """Stop before publication if a check blocks it.
 
     Raises:
@@ -187,3 +164,15 @@ def raise_if_blocked(outcomes: Mapping[str, Outcome], table: str) -> None:
             "the table is as it was before",
             allow_retries=False,
         )
+
+
+def _require_structure(frame: DataFrame, contract: Contract) -> Iterator[dg.AssetCheckResult]:
+    """Stop before a frame is staged whose columns are not the contract's.
+
+    Raises:
+        dg.Failure: A column is missing, is one too many, or has another type or place.
+    """
+    if problems := structure_problems(frame, contract):
+        outcomes = {"contract": structure_outcome(problems)}
+        yield from report(outcomes, contract.name, None)
+        raise_if_blocked(outcomes, contract.name)

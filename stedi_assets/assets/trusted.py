@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stedi_assets.assets import checks
+from stedi_assets import checks
 from stedi_assets.assets.lake_table import lake_table
 from stedi_assets.transforms import tables
 
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from stedi_assets.settings import Settings
 
 
-@lake_table(group="trusted", rows_of="customer_landing", checks={"consent": checks.consent_of_customers})
+@lake_table(group="trusted", subset_of="customer_landing", checks={"consent": checks.CONSENT_OF_CUSTOMERS})
 def customer_trusted(customer_landing: DataFrame) -> DataFrame:
     """Newest snapshot of each person and device, of people who consent to research now."""
     return tables.trusted_customers(customer_landing)
 
 
-@lake_table(group="trusted", rows_of="accelerometer_landing", checks={"consent": checks.consent_of_readings})
+@lake_table(
+    group="trusted", subset_of="accelerometer_landing", checks={"consent": checks.CONSENT_OF_READINGS}
+)
 def accelerometer_trusted(
     accelerometer_landing: DataFrame, customer_trusted: DataFrame, settings: Settings
 ) -> DataFrame:
@@ -32,8 +34,8 @@ def accelerometer_trusted(
 
 @lake_table(
     group="trusted",
-    rows_of="step_trainer_landing",
-    checks={"consent": checks.consent_of_steps},
+    subset_of="step_trainer_landing",
+    checks={"consent": checks.CONSENT_OF_STEPS},
     figures=checks.withheld_steps,
 )
 def step_trainer_trusted(

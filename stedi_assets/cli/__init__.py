@@ -9,22 +9,23 @@ import sys
 
 import typer
 
-from stedi_assets.cli import files, people, spark, tables
-from stedi_assets.cli.common import CommandError, app
-from stedi_assets.settings import SettingsError, get_settings
+from stedi_assets.cli import files, privacy, spark, tables
+from stedi_assets.cli.common import app
+from stedi_assets.errors import StediError
+from stedi_assets.settings import get_settings
 
-__all__ = ["CommandError", "app", "files", "main", "people", "spark", "tables"]
+__all__ = ["app", "files", "main", "privacy", "spark", "tables"]
 
 
 def main() -> None:
     """Run the command; what a user can put right is one line, not a stack."""
     try:
         app()
-    except (SettingsError, CommandError) as error:
+    except StediError as error:
         typer.echo(f"stedi: {error}", err=True)
         sys.exit(1)
     except Exception as error:
-        from stedi_assets.lake.errors import explain
+        from stedi_assets.lake.aws_errors import explain
 
         if (message := explain(error, get_settings().lake_uri)) is None:
             raise

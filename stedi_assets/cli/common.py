@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stedi_assets.errors import StediError
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -18,7 +20,7 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-class CommandError(Exception):
+class CommandError(StediError):
     """Something that the user can put right."""
 
 

@@ -21,16 +21,13 @@ def sample_data(
     """Write generated landing files, with the row counts that they must give."""
     from rich.progress import Progress
 
-    from stedi_assets.sample_data import LakeInUseError, write_sample_lake
+    from stedi_assets.sample_data import write_sample_lake
 
     with Progress(disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("Writing records", total=None)
-        try:
-            write_sample_lake(
-                lake, seed, scale, lambda done, total: progress.update(task, completed=done, total=total)
-            )
-        except LakeInUseError as error:
-            raise CommandError(str(error)) from None
+        write_sample_lake(
+            lake, seed, scale, lambda done, total: progress.update(task, completed=done, total=total)
+        )
     typer.echo(f"Wrote a sample lake to {lake}")
 
 

@@ -11,7 +11,7 @@ from stedi_assets.settings import get_settings
 @app.command()
 def spark_defaults() -> None:
     """Print the spark-defaults.conf that a Spark Connect server needs for the lake: jars, storage, encryption."""
-    from stedi_assets.engine import SparkEngine
+    from stedi_assets.engine.session import SparkEngine
 
     for name, value in SparkEngine.of(get_settings()).server_config().items():
         typer.echo(f"{name} {value}")

@@ -17,9 +17,10 @@ _SOURCES = ("customer", "accelerometer", "step_trainer")
 def counts(*, as_json: AsJson = False) -> None:
     """Show every table with its rows, its snapshot and when it was published."""
     from stedi_assets.lake.lake import Lake
+    from stedi_assets.lake.snapshot import snapshot_of
 
     lake = Lake(get_settings())
-    published = {name: table.snapshot for name, table in lake.published_tables().items()}
+    published = {name: snapshot_of(table) for name, table in lake.published_tables().items()}
     if not published:
         raise CommandError(f"the lake {lake.uri} has no tables yet; make them with: make materialize")
     rows = [
@@ -57,7 +58,7 @@ def sql(
     import duckdb
 
     from stedi_assets.lake.lake import Lake
-    from stedi_assets.query import connect, statements_of
+    from stedi_assets.lake.query import connect, statements_of
 
     if (query is None) == (file is None):
         raise CommandError("give either one query or a file of them with -f")
@@ -94,7 +95,7 @@ def quarantine(
 ) -> None:
     """Show why records are in quarantine; a record with several reasons counts for each."""
     from stedi_assets.lake.lake import Lake
-    from stedi_assets.query import connect
+    from stedi_assets.lake.query import connect
 
     if source is not None and source not in _SOURCES:
         raise CommandError(f"there is no source {source}; there are {', '.join(_SOURCES)}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyspark.sql.functions as F
 
-from stedi_assets.transforms.people import with_customer_key
+from stedi_assets.transforms.pseudonym import with_customer_key
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pandera.pyspark import Check, DataFrameModel, Field
 
 from stedi_assets.contracts.predicates import SUPPORTED_CHECKS
+from stedi_assets.errors import StediError
 from stedi_assets.records.source import Rule
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ Privacy = Literal["direct identifier", "pseudonym", "none"]
 Severity = Literal["block", "warn"]
 
 
-class ContractError(TypeError):
+class ContractError(StediError):
     """A model declares something that the audit cannot evaluate; the message names the model and the rule."""
 
 

@@ -12,7 +12,7 @@ from botocore.config import Config
 from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.exceptions import CommitFailedException
 
-from stedi_assets.s3a import aws_region
+from stedi_assets import aws
 
 # As s3fs waits for S3. By itself the client would wait for a minute, ten times.
 CONFIG = Config(connect_timeout=5, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 5})
@@ -31,7 +31,7 @@ class LakeGlueCatalog(GlueCatalog):
 
     def __init__(self, name: str, **properties: str) -> None:
         # In a session of its own, since boto3's common one keeps the credentials that it first found.
-        client = boto3.Session().client("glue", region_name=aws_region(), config=CONFIG)
+        client = boto3.Session().client("glue", region_name=aws.region(), config=CONFIG)
         super().__init__(name, client=client, **properties)
 
     def _update_glue_table(

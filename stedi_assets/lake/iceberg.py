@@ -5,12 +5,10 @@ What a table holds belongs in ``contracts``; how a table is written, in ``lake``
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stedi_assets import encryption
-from stedi_assets.s3a import aws_region
+from stedi_assets import aws
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -53,7 +51,7 @@ def open_catalog(lake_uri: str, kms_key_id: str | None) -> Catalog:
     """Open the catalog: SQLite in a folder, Glue on S3, or what PyIceberg is configured to use as ``stedi``."""
     from pyiceberg.catalog import load_catalog
 
-    encrypted = encryption.pyiceberg_properties(kms_key_id)
+    encrypted = aws.pyiceberg_properties(kms_key_id)
     if _is_configured():
         # A configuration may name another file layer, which would not encrypt.
         return load_catalog(CATALOG, **(FILE_IO | encrypted if encrypted else {}))
@@ -82,12 +80,12 @@ def _sqlite_file(lake_uri: str) -> Path:
 
 def s3_properties() -> dict[str, str]:
     """PyIceberg's properties for what the standard AWS chain says of region and endpoint."""
-    region = aws_region()
+    region = aws.region()
     properties: dict[str, str] = {}
     if region:
         # Without it PyArrow asks S3 for the bucket's region, which costs seconds.
         properties["s3.region"] = region
-    if endpoint := os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
+    if endpoint := aws.endpoint():
         properties["s3.endpoint"] = endpoint
     return properties
 

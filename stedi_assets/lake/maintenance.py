@@ -12,9 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
-
-from stedi_assets.lake.iceberg import catalog_exists
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.lake.publication import compare_and_set
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 # What a run writes is named by no snapshot until the run publishes it, and a reader may be amid a snapshot that was
 # superseded a moment ago. Neither takes a day.
 GRACE = timedelta(days=1)
-# A run that publishes the table meanwhile wins; it will not do so five times in a row.
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -61,16 +58,6 @@ class _Needed:
     metadata: set[str]
 
 
-def load_table(lake: Lake, name: str) -> Table | None:
-    """A table of the lake; nothing is made if it is not there."""
-    if not catalog_exists(lake.uri):
-        return None
-    try:
-        return lake.catalog.load_table((lake.database, name))
-    except NoSuchTableError:
-        return None
-
-
 def retain(lake: Lake, name: str, *, keep: timedelta, grace: timedelta = GRACE) -> Removed:
     """Expire a table's snapshots that were superseded long ago, and delete old files that no snapshot needs.
 
@@ -83,7 +70,7 @@ def retain(lake: Lake, name: str, *, keep: timedelta, grace: timedelta = GRACE) 
         grace: How old a file must be at least to be deleted.
 
     Raises:
-        CommitFailedException: Other runs published the table five times in a row meanwhile.
+        CommitFailedException: Other runs published the table first, time after time.
     """
     now = datetime.now(UTC)
     expired = _expire(lake, name, superseded_until=now - max(keep, grace))
@@ -98,9 +85,9 @@ def erase_history(lake: Lake, name: str) -> Removed:
     next call still knows them; then nothing of a person is left, as metadata has no bounds of identifying columns.
 
     Raises:
-        CommitFailedException: Other runs published the table five times in a row meanwhile.
+        CommitFailedException: Other runs published the table first, time after time.
     """
-    table = load_table(lake, name)
+    table = lake.find_table(name)
     if table is None:
         return Removed()
     found = _stored(lake, table)
@@ -119,7 +106,7 @@ def unreferenced(lake: Lake, name: str) -> list[StoredFile]:
     Raises:
         RuntimeError: The table has files elsewhere, so that its folder does not tell what is needed.
     """
-    table = load_table(lake, name)
+    table = lake.find_table(name)
     if table is None:
         return []
     # Listed before the snapshots are read: what is published in between is not taken for a leftover.
@@ -157,10 +144,8 @@ def delete(lake: Lake, files: Collection[StoredFile]) -> Removed:
 def _expire(lake: Lake, name: str, *, superseded_until: datetime) -> int:
     """Expire snapshots that another one superseded until then; branches and tags stay."""
     until_ms = superseded_until.timestamp() * 1000
-    for attempt in range(1, _ATTEMPTS + 1):
-        table = load_table(lake, name)
-        if table is None:
-            return 0
+
+    def change(table: Table) -> int:
         heads = {reference.snapshot_id for reference in table.metadata.refs.values()}
         superseded_at = {item.parent_snapshot_id: item.timestamp_ms for item in table.snapshots()}
         expired = [
@@ -169,16 +154,12 @@ def _expire(lake: Lake, name: str, *, superseded_until: datetime) -> int:
             if item.snapshot_id not in heads
             and superseded_at.get(item.snapshot_id, item.timestamp_ms) <= until_ms
         ]
-        if not expired:
-            return 0
-        try:
+        if expired:
             table.maintenance.expire_snapshots().by_ids(expired).commit()
-        except CommitFailedException:
-            if attempt == _ATTEMPTS:
-                raise
-        else:
-            return len(expired)
-    raise AssertionError("the last attempt returns or raises")
+        return len(expired)
+
+    table = lake.find_table(name)
+    return 0 if table is None else compare_and_set(lake, CONTRACTS[name], change, first=table)
 
 
 def _stored(lake: Lake, table: Table) -> dict[str, StoredFile]:

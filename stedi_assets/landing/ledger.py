@@ -1,21 +1,20 @@
 """The ledger ``landing_files``: which files were ingested, as what, with what result.
 
 It is committed after the tables that it speaks of. A run that dies in between leaves rows that no entry answers
-for; ``is_in_step`` tells, and the next run replaces them.
+for; ``agrees_with`` tells, and the next run replaces them.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
-from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import In
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.lake.io_manager import RUN_ID
+from stedi_assets.lake.publication import RUN_ID, compare_and_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from stedi_assets.landing.reader import FileReport
 
 _CONTRACT = CONTRACTS["landing_files"]
-# Runs of different sources commit to the one ledger; their rows are different, so that the loser may try again.
-_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,10 @@ class Entry:
     ingested_at: int
     run_id: str
     missing_since: int | None = None
+
+    def rows(self, kind: Literal["landing", "quarantine"]) -> int:
+        """Rows of the file in the landing or in the quarantine table."""
+        return self.landed if kind == "landing" else self.quarantined
 
 
 def entry_of(report: FileReport, source: str, ingested_at: int, run_id: str) -> Entry:
@@ -67,7 +68,10 @@ def entry_of(report: FileReport, source: str, ingested_at: int, run_id: str) -> 
 def read_entries(lake: Lake, source: str) -> dict[str, Entry]:
     """The entries of a source, by path."""
     rows: list[dict[str, Any]] = (
-        lake.table(_CONTRACT).scan(row_filter=In(term="source", literals=[source])).to_arrow().to_pylist()
+        lake.ensure_table(_CONTRACT)
+        .scan(row_filter=In(term="source", literals=[source]))
+        .to_arrow()
+        .to_pylist()
     )
     return {row["source_file"]: Entry(**row) for row in rows}
 
@@ -79,7 +83,7 @@ def record(  # noqa: PLR0913 - what a run knows of its files
     read: Iterable[FileReport],
     entries: Mapping[str, Entry],
     *,
-    kept: Mapping[str, Entry],
+    unread: Mapping[str, Entry],
     run_id: str,
     now: int,
 ) -> None:
@@ -91,13 +95,13 @@ def record(  # noqa: PLR0913 - what a run knows of its files
         listing: Its files now.
         read: Files that the run read.
         entries: The ledger as it was.
-        kept: Entries of files that the run did not read, as they should be.
+        unread: Entries of files that the run did not read, as they should be.
         run_id: The run.
         now: When it began, epoch ms UTC.
     """
     present = {file.path for file in listing.files}
     changed = {item.file.path: entry_of(item, source, now, run_id) for item in read}
-    for path, entry in kept.items():
+    for path, entry in unread.items():
         missing_since = None if path in present else entry.missing_since or now
         if (marked := replace(entry, missing_since=missing_since)) != entries[path]:
             changed[path] = marked
@@ -109,22 +113,19 @@ def _write(lake: Lake, changed: Sequence[Entry], superseded: Sequence[str]) -> N
     """Put entries in the place of those that they supersede, in one commit.
 
     Raises:
-        CommitFailedException: Other runs committed to the ledger ten times in a row meanwhile; the next run
+        CommitFailedException: Other runs committed to the ledger first, time after time; the next run
             repairs what this one left.
     """
     rows = pa.Table.from_pylist([asdict(entry) for entry in changed], schema=_CONTRACT.arrow_schema)
-    for attempt in range(1, _ATTEMPTS + 1):
-        table = lake.table(_CONTRACT)
-        try:
-            with table.transaction() as transaction:
-                if superseded:
-                    transaction.delete(In(term="source_file", literals=superseded))
-                transaction.append(rows)
-        except CommitFailedException:
-            if attempt == _ATTEMPTS:
-                raise
-        else:
-            return
+
+    def change(table: Table) -> None:
+        with table.transaction() as transaction:
+            if superseded:
+                transaction.delete(In(term="source_file", literals=superseded))
+            transaction.append(rows)
+
+    # Runs of different sources commit to the one ledger; their rows are different, so that the loser may try again.
+    compare_and_set(lake, _CONTRACT, change)
 
 
 def amend(lake: Lake, entries: Sequence[Entry]) -> None:
@@ -141,6 +142,6 @@ def publisher(table: Table) -> str | None:
     return current.summary.additional_properties.get(RUN_ID)
 
 
-def is_in_step(table: Table, entries: Iterable[Entry]) -> bool:
+def agrees_with(table: Table, entries: Iterable[Entry]) -> bool:
     """Whether the run that last published a landing or quarantine table also came to the ledger."""
     return table.current_snapshot() is None or publisher(table) in {entry.run_id for entry in entries}

@@ -1,6 +1,6 @@
-"""Landing files read by Spark: cut into pieces, spread over tasks, staged as Parquet, accounted for by file.
+"""Landing files read by Spark: cut into ranges, spread over tasks, staged as Parquet, accounted for by file.
 
-What a task does belongs in ``piece``. Rows do not pass through the engine: a task writes its own Parquet file,
+What a task does belongs in ``file_range``. Rows do not pass through the engine: a task writes its own Parquet file,
 as Spark's own writers do, and the driver publishes only the files of tasks that reported.
 """
 
@@ -15,12 +15,19 @@ from typing import TYPE_CHECKING
 from pyspark import cloudpickle
 
 from stedi_assets import records
-from stedi_assets.records.piece import PIECE_BYTES, Job, Piece, PieceReport, TaskReport, task_function
+from stedi_assets.records.read_task import (
+    RANGE_BYTES,
+    FileRange,
+    RangeReport,
+    ReadPlan,
+    TaskReport,
+    task_function,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from stedi_assets.engine import SparkEngine
+    from stedi_assets.engine.session import SparkEngine
     from stedi_assets.landing.files import LandingFile, Listing
 
 # Opening a file costs about as much as reading this many bytes.
@@ -55,7 +62,7 @@ class FileReport:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadResult:
     """The staged files of a reading, and what became of each landing file."""
 
     landed_files: tuple[str, ...]
@@ -64,28 +71,28 @@ class Reading:
 
 
 def read_landing_files(
-    job: Job, files: Sequence[LandingFile], engine: SparkEngine, relist: Callable[[], Listing]
-) -> Reading:
+    plan: ReadPlan, files: Sequence[LandingFile], engine: SparkEngine, relist: Callable[[], Listing]
+) -> ReadResult:
     """Read landing files on the engine; each record is staged once, as landed or as quarantined.
 
     A file that is not the same when it is listed again may have been read half before and half after it changed: it
     counts as not read.
 
     Ranges in doubt are read in a second round, as runs of neighbours between ranges that are not. A file that
-    fails in one piece counts as a whole as not read; what other pieces staged of it must not be published, so
+    fails in one range counts as a whole as not read; what other ranges staged of it must not be published, so
     that its tasks are run again without it.
     """
     failures: dict[str, str] = {}
     while True:
         readable = [file for file in files if file.path not in failures]
-        reports = _run(job, [piece for file in readable for piece in _pieces(file)], engine)
+        reports = _run(plan, [file_range for file in readable for file_range in _ranges(file)], engine)
         runs = _runs_in_doubt(reports, {file.path: file for file in readable})
-        reports += _run(job, runs, engine)
+        reports += _run(plan, runs, engine)
         new_failures = {
-            piece.file: piece.failure
+            found.file: found.failure
             for report in reports
-            for piece in report.pieces
-            if piece.failure is not None
+            for found in report.ranges
+            if found.failure is not None
         }
         identities = {file.path: file.identity for file in relist().files}
         new_failures |= {
@@ -95,22 +102,22 @@ def read_landing_files(
         }
         failures |= new_failures
         staged_of_failed = any(
-            piece.file in new_failures and piece.failure is None and not piece.in_doubt and piece.records
+            found.file in new_failures and found.failure is None and not found.in_doubt and found.records
             for report in reports
-            for piece in report.pieces
+            for found in report.ranges
         )
         if not staged_of_failed:
             return _reading(files, reports, failures)
 
 
-def _pieces(file: LandingFile) -> list[Piece]:
-    whole = file.is_csv or file.compression is not None or file.size <= PIECE_BYTES
-    starts = [0] if whole else range(0, file.size, PIECE_BYTES)
+def _ranges(file: LandingFile) -> list[FileRange]:
+    whole = file.is_csv or file.compression is not None or file.size <= RANGE_BYTES
+    starts = [0] if whole else range(0, file.size, RANGE_BYTES)
     return [
-        Piece(
+        FileRange(
             file=file.path,
             start=start,
-            end=file.size if whole else min(start + PIECE_BYTES, file.size),
+            end=file.size if whole else min(start + RANGE_BYTES, file.size),
             size=file.size,
             is_csv=file.is_csv,
             compression=file.compression,
@@ -120,41 +127,43 @@ def _pieces(file: LandingFile) -> list[Piece]:
     ]
 
 
-def _runs_in_doubt(reports: Iterable[TaskReport], files: dict[str, LandingFile]) -> list[Piece]:
-    by_file: dict[str, list[PieceReport]] = {}
+def _runs_in_doubt(reports: Iterable[TaskReport], files: dict[str, LandingFile]) -> list[FileRange]:
+    by_file: dict[str, list[RangeReport]] = {}
     for report in reports:
-        for piece in report.pieces:
-            by_file.setdefault(piece.file, []).append(piece)
+        for found in report.ranges:
+            by_file.setdefault(found.file, []).append(found)
     runs = []
-    for path, pieces in by_file.items():
-        if any(piece.failure is not None for piece in pieces):
+    for path, ranges in by_file.items():
+        if any(file_range.failure is not None for file_range in ranges):
             continue
         file, start, in_doubt = files[path], 0, False
-        for piece in sorted(pieces, key=lambda piece: piece.start):
-            if piece.in_doubt:
+        for file_range in sorted(ranges, key=lambda file_range: file_range.start):
+            if file_range.in_doubt:
                 in_doubt = True
                 continue
             if in_doubt:
-                runs.append(Piece(path, start, piece.start, file.size, file.is_csv, None, is_settled=True))
-            start, in_doubt = piece.end, False
+                runs.append(
+                    FileRange(path, start, file_range.start, file.size, file.is_csv, None, is_settled=True)
+                )
+            start, in_doubt = file_range.end, False
         if in_doubt:
-            runs.append(Piece(path, start, file.size, file.size, file.is_csv, None, is_settled=True))
+            runs.append(FileRange(path, start, file.size, file.size, file.is_csv, None, is_settled=True))
     return runs
 
 
-def _run(job: Job, pieces: Sequence[Piece], engine: SparkEngine) -> list[TaskReport]:
-    tasks = _packed(pieces, _tasks_at_once() if engine.spark == "sail" else None)
+def _run(plan: ReadPlan, ranges: Sequence[FileRange], engine: SparkEngine) -> list[TaskReport]:
+    tasks = _packed(ranges, _tasks_at_once() if engine.spark == "sail" else None)
     if not tasks:
         return []
     numbers = engine.session.range(0, len(tasks), 1, numPartitions=len(tasks))
     with _travelling_by_value(engine):
-        rows = numbers.mapInArrow(task_function(job, tasks), "report string").collect()
+        rows = numbers.mapInArrow(task_function(plan, tasks), "report string").collect()
     return [TaskReport.from_json(row["report"]) for row in rows]
 
 
 @contextmanager
 def _travelling_by_value(engine: SparkEngine) -> Iterator[None]:
-    """Send the reader with the job, since workers need not have this package.
+    """Send the reader with the plan, since workers need not have this package.
 
     Not to Sail, whose workers are this very process: unpickled there, classes of the reader would replace the
     methods of the ones that are loaded.
@@ -177,40 +186,41 @@ def _tasks_at_once() -> int:
     return 2 * (os.cpu_count() or 1)
 
 
-def _packed(pieces: Sequence[Piece], most: int | None) -> tuple[tuple[Piece, ...], ...]:
-    """Pieces in order, as many to a task as make up one large piece, or more where about ``most`` tasks may be."""
+def _packed(ranges: Sequence[FileRange], most: int | None) -> tuple[tuple[FileRange, ...], ...]:
+    """Pieces in order, as many to a task as make up one large file_range, or more where about ``most`` tasks may be."""
     costs = [
-        (piece.end - piece.start) * (_COMPRESSION_RATIO if piece.compression else 1) + _OPEN_COST_BYTES
-        for piece in pieces
+        (file_range.end - file_range.start) * (_COMPRESSION_RATIO if file_range.compression else 1)
+        + _OPEN_COST_BYTES
+        for file_range in ranges
     ]
-    full = PIECE_BYTES
+    full = RANGE_BYTES
     if most and costs:
         full = max(full, sum(costs) // most + max(costs))
-    tasks: list[list[Piece]] = []
+    tasks: list[list[FileRange]] = []
     load = full
-    for piece, cost in zip(pieces, costs, strict=True):
+    for file_range, cost in zip(ranges, costs, strict=True):
         if load + cost > full:
             tasks.append([])
             load = 0
-        tasks[-1].append(piece)
+        tasks[-1].append(file_range)
         load += cost
     return tuple(map(tuple, tasks))
 
 
 def _reading(
     files: Sequence[LandingFile], reports: Sequence[TaskReport], failures: dict[str, str]
-) -> Reading:
+) -> ReadResult:
     by_path = {file.path: FileReport(file, failures.get(file.path)) for file in files}
     for report in reports:
-        for piece in report.pieces:
-            total = by_path[piece.file]
-            total.records += piece.records
-            total.landed += piece.landed
-            total.quarantined += piece.quarantined
-            total.repaired.update(piece.repaired)
-            total.drift.update(piece.drift)
-            total.reasons.update(piece.reasons)
-    return Reading(
+        for found in report.ranges:
+            total = by_path[found.file]
+            total.records += found.records
+            total.landed += found.landed
+            total.quarantined += found.quarantined
+            total.repaired.update(found.repaired)
+            total.drift.update(found.drift)
+            total.reasons.update(found.reasons)
+    return ReadResult(
         tuple(file for report in reports for file in report.landed_files),
         tuple(file for report in reports for file in report.quarantined_files),
         tuple(by_path.values()),

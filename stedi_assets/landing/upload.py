@@ -17,8 +17,9 @@ from fsspec.callbacks import Callback
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
+from stedi_assets.errors import StediError
 from stedi_assets.landing.files import SOURCES, LandingFile, landing_file, landing_folder
-from stedi_assets.records.piece import Piece, parse_stream
+from stedi_assets.records.read_task import FileRange, parse_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,7 +33,7 @@ _HEAD_BYTES = 256 * 1024
 _DIGEST = "sha256"
 
 
-class UploadError(RuntimeError):
+class UploadError(StediError):
     """A file is refused; the message says why, without its name."""
 
 
@@ -200,7 +201,7 @@ def _open(file: Path, described: LandingFile) -> BinaryIO:
 
 
 def _counts(stream: BinaryIO, described: LandingFile, source: str) -> tuple[int, int]:
-    whole = Piece(
+    whole = FileRange(
         file=described.path,
         start=0,
         end=described.size,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from stedi_assets.errors import StediError
 from stedi_assets.sample_data.broken import BROKEN, broken_reasons, with_broken
 from stedi_assets.sample_data.counts import POLICIES, count_rows
 from stedi_assets.sample_data.customers import snapshot_customers
@@ -36,7 +37,7 @@ _HEADER = """\
 """
 
 
-class LakeInUseError(ValueError):
+class LakeInUseError(StediError):
     """The lake's landing folders hold files that are not of this sample data set."""
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyspark.sql.functions as F
 from pyspark.sql import Window
 
-from stedi_assets.transforms.people import person, with_customer_key
+from stedi_assets.transforms.pseudonym import person, with_customer_key
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -4,7 +4,7 @@ import pyspark.sql.functions as F
 import pytest
 
 from stedi_assets.transforms import tables
-from stedi_assets.transforms.people import with_customer_key
+from stedi_assets.transforms.pseudonym import with_customer_key
 from stedi_assets_tests.checks.blocking import (
     assert_blocked,
     assert_publishes,

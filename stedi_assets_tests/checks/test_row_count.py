@@ -6,7 +6,7 @@ import dagster as dg
 import pyspark.sql.functions as F
 import pytest
 
-from stedi_assets.assets.checks import EXPECTATIONS_FILE
+from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.transforms import tables
 from stedi_assets_tests.checks.blocking import assert_blocked, assert_publishes, checks_in_log, figures_of
 from stedi_assets_tests.checks.small_lake import CUSTOMERS, deliver, deliver_all, snapshot

@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 from pyiceberg.catalog import Catalog, load_catalog
 
-from stedi_assets.assets.checks import EXPECTATIONS_FILE
+from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.landing.files import SOURCES
 from stedi_assets_tests.deploy.conftest import REGION, AwsServer, Stack, deploy

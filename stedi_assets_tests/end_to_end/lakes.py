@@ -9,7 +9,7 @@ import dagster as dg
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.definitions import build_definitions
-from stedi_assets.engine import SparkEngine
+from stedi_assets.engine.session import SparkEngine
 from stedi_assets.lake.lake import Lake
 from stedi_assets.settings import Settings
 
@@ -67,15 +67,15 @@ class Graph:
     def rows(self) -> dict[str, int]:
         """Rows of each of the eight tables."""
         lake = self.lake
-        return {name: lake.snapshot(CONTRACTS[name]).rows for name in EIGHT}
+        return {name: lake.snapshot(name).rows for name in EIGHT}
 
     def snapshots(self) -> dict[str, int | None]:
         lake = self.lake
-        return {name: lake.snapshot(contract).snapshot_id for name, contract in CONTRACTS.items()}
+        return {name: lake.snapshot(name).snapshot_id for name in CONTRACTS}
 
     def table(self, name: str) -> list[dict[str, Any]]:
         """The rows of a table as PyIceberg, which knows nothing of ours, reads them."""
-        return self.lake.table(CONTRACTS[name]).scan().to_arrow().to_pylist()
+        return self.lake.ensure_table(CONTRACTS[name]).scan().to_arrow().to_pylist()
 
 
 class KeptLake:

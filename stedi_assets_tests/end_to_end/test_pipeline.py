@@ -7,7 +7,7 @@ import duckdb
 import pytest
 import yaml
 
-from stedi_assets.assets.checks import EXPECTATIONS_FILE
+from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets_tests.end_to_end.lakes import EIGHT, Graph, checks_of, copy_landing
 
@@ -66,7 +66,7 @@ def test_both_engines_publish_the_same_rows_as_stated(sample, spark_engine, tmp_
     on_spark.run()
     expected = stated_counts("default")
     for graph in (sample, on_spark):
-        assert {name: graph.lake.snapshot(CONTRACTS[name]).rows for name in expected} == expected
+        assert {name: graph.lake.snapshot(name).rows for name in expected} == expected
     assert comparable(sample) == comparable(on_spark)
 
 
@@ -87,7 +87,7 @@ def test_sample_counts_under_policies(sample_of_policies, sail_engine, column, p
     graph = Graph(str(sample_of_policies), sail_engine, policies)
     graph.run()
     expected = stated_counts(column)
-    assert {name: graph.lake.snapshot(CONTRACTS[name]).rows for name in expected} == expected
+    assert {name: graph.lake.snapshot(name).rows for name in expected} == expected
 
 
 def rows_of(graph: Graph) -> dict[str, list[str]]:
@@ -107,7 +107,7 @@ def test_running_again_changes_no_row(sample, run_again):
 
 def test_foreign_readers_agree(sample):
     for name in EIGHT:
-        table = sample.lake.table(CONTRACTS[name])
+        table = sample.lake.ensure_table(CONTRACTS[name])
         files = [task.file.file_path for task in table.scan().plan_files()]
         by_duckdb = duckdb.sql(f"SELECT count(*) FROM read_parquet({files})").fetchall()[0][0]
         assert by_duckdb == table.scan().to_arrow().num_rows == sample.rows()[name]

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from stedi_assets.assets import landing
-from stedi_assets.lake.io_manager import LakeIOManager
-from stedi_assets.landing import reader
+from stedi_assets.landing import ingest, ledger, reader
 from stedi_assets.records import mixed, staging
+from stedi_assets.resources import LakeIOManager
 from stedi_assets_tests.landing.deliveries import (
     LANDING,
     QUARANTINE,
@@ -56,7 +55,7 @@ def kill_before_the_ledger(_, monkeypatch):
     def record(*_, **__):
         raise KilledError
 
-    monkeypatch.setattr(landing.ledger, "record", record)
+    monkeypatch.setattr(ledger, "record", record)
 
 
 MOMENTS = {
@@ -169,9 +168,9 @@ def parse_one_twice(*arguments, **how):
 @pytest.mark.parametrize(
     ("where", "broken", "rows"),
     [
-        ("stedi_assets.records.piece.parse_text", parse_all_but_one, 2),
-        ("stedi_assets.records.piece.parse_text", parse_one_twice, 4),
-        ("stedi_assets.records.piece.Staging", ForgetfulStaging, 2),
+        ("stedi_assets.records.read_task.parse_text", parse_all_but_one, 2),
+        ("stedi_assets.records.read_task.parse_text", parse_one_twice, 4),
+        ("stedi_assets.records.read_task.Staging", ForgetfulStaging, 2),
     ],
 )
 def test_a_reader_that_loses_or_doubles_a_record_publishes_nothing(lake, monkeypatch, where, broken, rows):
@@ -272,13 +271,13 @@ def unreadable_after(lake):
 
 def after_listing(monkeypatch, act):
     """Act between the listing of the files and their reading."""
-    read = landing.read_landing_files
+    read = ingest.read_landing_files
 
     def read_later(*arguments, **options):
         act()
         return read(*arguments, **options)
 
-    monkeypatch.setattr(landing, "read_landing_files", read_later)
+    monkeypatch.setattr(ingest, "read_landing_files", read_later)
 
 
 def test_a_file_that_vanishes_between_listing_and_reading_is_reported(lake, monkeypatch):
@@ -314,7 +313,7 @@ def test_a_bug_of_the_reader_fails_the_run_and_shows_no_record(lake, monkeypatch
         raise ValueError(text.decode())
 
     lake.deliver("a.json", lines(reading(1)))
-    monkeypatch.setattr("stedi_assets.records.piece.parse_text", fail)
+    monkeypatch.setattr("stedi_assets.records.read_task.parse_text", fail)
     result = lake.land(ok=False)
     assert not result.success
     assert "ann@example.org" not in repr([event.event_specific_data for event in result.all_events])

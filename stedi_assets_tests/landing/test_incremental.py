@@ -120,7 +120,7 @@ def test_rows_that_another_writer_removed_are_read_again(lake):
     lake.deliver("a.json", lines(reading(1)) + BROKEN)
     gone = lake.deliver("b.json", lines(reading(2)))
     lake.land()
-    lake.graph.lake.table(CONTRACTS[LANDING]).delete("timestamp >= 0")
+    lake.graph.lake.ensure_table(CONTRACTS[LANDING]).delete("timestamp >= 0")
     gone.unlink()
     check = row_count(lake.land())
     assert lake.landed() == [("a.json", 1)]
@@ -135,7 +135,7 @@ def test_rows_that_vanished_behind_the_ledgers_back_stop_a_run_until_a_full_refr
     lake.deliver("a.json", lines(reading(1), reading(2)))
     run = lake.land()
     disguise = {"stedi.run-id": run.run_id}
-    lake.graph.lake.table(CONTRACTS[LANDING]).delete("timestamp > 0", snapshot_properties=disguise)
+    lake.graph.lake.ensure_table(CONTRACTS[LANDING]).delete("timestamp > 0", snapshot_properties=disguise)
     refused = lake.land(ok=False)
     assert not refused.success
     assert "rebuild it with full_refresh" in figure(row_count(refused), "wrong")

@@ -7,7 +7,8 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from stedi_assets.cli import CommandError, app
+from stedi_assets.cli import app
+from stedi_assets.cli.common import CommandError
 from stedi_assets.settings import get_settings
 from stedi_assets_tests.end_to_end.lakes import Graph
 from stedi_assets_tests.landing.deliveries import lines, reading

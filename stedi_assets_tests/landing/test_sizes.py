@@ -12,7 +12,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from stedi_assets.landing import reader
-from stedi_assets.records import piece, staging
+from stedi_assets.records import read_task, staging
 from stedi_assets.records.split import MAX_RECORD_BYTES
 from stedi_assets_tests.landing.deliveries import (
     LANDING,
@@ -50,7 +50,7 @@ def test_a_record_of_ten_megabytes_lands(lake):
     assert lake.quarantined() == []
 
 
-def test_a_line_of_a_hundred_megabytes_is_in_quarantine_in_pieces_and_costs_nothing_else(lake):
+def test_a_line_of_a_hundred_megabytes_is_in_quarantine_in_ranges_and_costs_nothing_else(lake):
     junk = b"\x01" * 100 * MEGABYTE
     lake.deliver("a.json", lines(reading(1)) + junk + b"\n" + lines(reading(2)))
     lake.land()
@@ -66,17 +66,19 @@ import json, sys
 from pathlib import Path
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
-from stedi_assets.records.piece import Job, Piece, run_task
+from stedi_assets.records.read_task import ReadPlan, FileRange, run_task
 lake, name, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
 source = source_of(CONTRACTS["accelerometer_landing"])
-job = Job(source, f"file://{lake}", {"auto_mkdir": True}, f"file://{lake}/l", f"file://{lake}/q", 1_704_067_200_000)
+plan = ReadPlan(
+    source, f"file://{lake}", {"auto_mkdir": True}, f"file://{lake}/l", f"file://{lake}/q", 1_704_067_200_000
+)
 def peak_kb():
     # Not ru_maxrss, which begins with what the parent process had.
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1])
 def run(name, size):
     compression = "gzip" if name.endswith(".gz") else None
-    report = run_task(job, (Piece(name, 0, size, size, False, compression, True),)).pieces[0]
+    report = run_task(plan, (FileRange(name, 0, size, size, False, compression, True),)).ranges[0]
     return {"records": report.records, "landed": report.landed, "quarantined": report.quarantined,
             "peak_kb": peak_kb()}
 print(json.dumps([run("small.json", 100), run(name, size)]))
@@ -115,11 +117,11 @@ def test_memory_is_bounded_whatever_is_on_one_line(tmp_path, kind):
     assert large["peak_kb"] - small["peak_kb"] < 500 * 1024
 
 
-def make_pieces_small(monkeypatch):
+def make_ranges_small(monkeypatch):
     """Ranges of 1,000 bytes instead of 16 MiB. They travel with the task, as all that it is made of."""
-    monkeypatch.setattr(reader, "PIECE_BYTES", 1_000)
-    monkeypatch.setattr(piece, "PIECE_BYTES", 1_000)
-    monkeypatch.setattr(piece, "_OVERHANG_BYTES", 200)
+    monkeypatch.setattr(reader, "RANGE_BYTES", 1_000)
+    monkeypatch.setattr(read_task, "RANGE_BYTES", 1_000)
+    monkeypatch.setattr(read_task, "_OVERHANG_BYTES", 200)
     monkeypatch.setattr(staging, "GATHERED_BYTES", 5_000)
 
 
@@ -146,15 +148,15 @@ def test_large_files_in_ranges_give_what_they_give_at_once(lake, monkeypatch):
         lake.deliver(name, b"".join([*records[:place], DAMAGES[damage], *records[place:]]))
     lake.land()
     at_once = lake.state()
-    make_pieces_small(monkeypatch)
-    ranges, cut = Counter(), reader._pieces
+    make_ranges_small(monkeypatch)
+    ranges, cut = Counter(), reader._ranges
 
     def counted(file):
-        pieces = cut(file)
-        ranges[Path(file.path).name] += len(pieces)
-        return pieces
+        ranges = cut(file)
+        ranges[Path(file.path).name] += len(ranges)
+        return ranges
 
-    monkeypatch.setattr(reader, "_pieces", counted)
+    monkeypatch.setattr(reader, "_ranges", counted)
     lake.land(full_refresh=True)
     assert [name for name in names.values() if ranges[name] < 8] == []
     landed, quarantined = lake.landed(), lake.quarantined()
@@ -170,7 +172,7 @@ def of_file(rows: list[tuple], name: str) -> list[tuple]:
 
 
 def test_a_large_file_that_cannot_be_read_in_one_range_lands_nothing(lake, monkeypatch):
-    make_pieces_small(monkeypatch)
+    make_ranges_small(monkeypatch)
     lake.deliver("a.json", lines(*map(reading, range(100))))
     lake.deliver("b.json", lines(*map(reading, range(100, 200))))
     read = LocalFileSystem.cat_file

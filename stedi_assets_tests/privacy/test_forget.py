@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.landing import erasure
-from stedi_assets.landing.erasure import ErasureError, forget, survey
-from stedi_assets.landing.raw_files import RewriteError, rewrite
+from stedi_assets.privacy import erasure
+from stedi_assets.privacy.erasure import ErasureError, forget, survey
+from stedi_assets.privacy.raw_files import RewriteError, rewrite
 from stedi_assets_tests.end_to_end.lakes import KEY, Graph, KeptLake, checks_of
 from stedi_assets_tests.frames import SERIAL, T0
 from stedi_assets_tests.privacy.small_lakes import (
@@ -110,7 +110,7 @@ def test_no_byte_of_the_person_is_left_and_no_byte_of_others_is_lost(graph, tmp_
     assert len(graph.table("customer_quarantine")) == 5
     # History, and what a run staged and never published.
     graph.run("customer_trusted", "machine_learning_curated")
-    published = graph.lake.snapshot(CONTRACTS["customer_landing"]).files[0].removeprefix("file://")
+    published = graph.lake.snapshot("customer_landing").files[0].removeprefix("file://")
     deliver(tmp_path, "customer", Path(published).read_bytes(), "x.parquet")
     staged = tmp_path / "customer" / "trusted" / "data" / "crashed" / "part.parquet"
     staged.parent.mkdir()

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from stedi_assets import cli
-from stedi_assets.landing.raw_files import RewriteError
+from stedi_assets.cli.common import CommandError
+from stedi_assets.privacy.raw_files import RewriteError
 from stedi_assets.settings import Settings
 from stedi_assets_tests.end_to_end.lakes import KEY, Graph
 from stedi_assets_tests.privacy.small_lakes import (
@@ -29,8 +30,8 @@ from stedi_assets_tests.privacy.small_lakes import (
 @pytest.fixture
 def graph(three_people, monkeypatch) -> Graph:
     """A lake that the command works on, in this process."""
-    monkeypatch.setattr(cli.people, "get_settings", lambda: three_people.settings)
-    monkeypatch.setattr(cli.people, "_refresh", lambda _: three_people.run())
+    monkeypatch.setattr(cli.privacy, "get_settings", lambda: three_people.settings)
+    monkeypatch.setattr(cli.privacy, "_refresh", lambda _: three_people.run())
     return three_people
 
 
@@ -94,24 +95,24 @@ def test_a_failure_says_what_to_do(graph, monkeypatch):
     def fail(*_, **__) -> None:
         raise RewriteError("customer/landing/one.json is so damaged")
 
-    monkeypatch.setattr("stedi_assets.landing.erasure.rewrite", fail)
+    monkeypatch.setattr("stedi_assets.privacy.erasure.rewrite", fail)
     # The lake is up to date.
-    monkeypatch.setattr(cli.people, "_refresh", lambda _: None)
+    monkeypatch.setattr(cli.privacy, "_refresh", lambda _: None)
     result = stedi(VIC, "--yes")
-    assert isinstance(result.exception, cli.CommandError)
+    assert isinstance(result.exception, CommandError)
     assert str(result.exception) == "not finished: customer/landing/one.json is so damaged"
 
 
 def test_no_address_is_refused(graph):
-    assert isinstance(stedi("vic").exception, cli.CommandError)
+    assert isinstance(stedi("vic").exception, CommandError)
 
 
 def test_beside_other_runs_it_refuses(tmp_path, monkeypatch):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with dg.DagsterInstance.get() as instance:
         instance.add_run(dg.DagsterRun(job_name="refresh", status=dg.DagsterRunStatus.STARTED))
-    with pytest.raises(cli.CommandError, match="1 runs are queued or in progress"):
-        cli.people._refresh(Settings(lake_uri=str(tmp_path / "lake")))
+    with pytest.raises(CommandError, match="1 runs are queued or in progress"):
+        cli.privacy._refresh(Settings(lake_uri=str(tmp_path / "lake")))
 
 
 def test_the_command_as_installed(tmp_path):

@@ -8,7 +8,8 @@ import boto3
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.maintenance import Removed, retain, unreferenced
-from stedi_assets.landing.erasure import forget
+from stedi_assets.lake.publication import new_folder
+from stedi_assets.privacy.erasure import forget
 from stedi_assets_tests.end_to_end.lakes import Graph
 from stedi_assets_tests.privacy.small_lakes import (
     ANN,
@@ -39,7 +40,7 @@ def test_retention_and_erasure(sail_engine, new_lake, tmp_path):
     graph.run(table.name)
     before, stale = graph.rows(), set(lake.filesystem.find(lake.address(table.folder)))
     assert retain(lake, table.name, keep=timedelta(0)) == Removed()
-    lake.filesystem.pipe_file(f"{lake.new_folder(table)}/left.parquet", b"by a run that failed")
+    lake.filesystem.pipe_file(f"{new_folder(lake, table)}/left.parquet", b"by a run that failed")
     removed = retain(lake, table.name, keep=timedelta(0), grace=timedelta(0))
     left = set(lake.filesystem.find(lake.address(table.folder)))
     # A data file, its manifest and two manifest lists at least, and the leftover.

@@ -97,7 +97,7 @@ def test_readers_see_whole_publications_while_retention_runs(tmp_path, clock):
         lake, seen = a_lake(), []
         while not done.is_set():
             with clock.work():
-                seen.append(lake.table(CONTRACT).scan().to_arrow()["timestamp"].to_pylist())
+                seen.append(lake.ensure_table(CONTRACT).scan().to_arrow()["timestamp"].to_pylist())
         return seen
 
     with ThreadPoolExecutor(READERS + 2) as threads:
@@ -122,7 +122,7 @@ def test_retention_as_it_is_set_up_deletes_nothing_under_readers(tmp_path):
     readers = []
     for generation in range(10):
         publish(lake, generation)
-        readers.append((generation, lake.table(CONTRACT)))
+        readers.append((generation, lake.ensure_table(CONTRACT)))
         retain(lake, CONTRACT.name, keep=timedelta(days=0))
     for generation, table in readers:
         assert table.scan().to_arrow()["timestamp"].to_pylist() == [generation] * 3

@@ -13,11 +13,11 @@ from pyiceberg.table.update.snapshot import ExpireSnapshots
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.definitions import build_definitions
-from stedi_assets.engine import SparkEngine
-from stedi_assets.lake import maintenance
-from stedi_assets.lake.io_manager import RUN_ID
-from stedi_assets.lake.lake import Lake, PublishConflictError, Staged
+from stedi_assets.engine.session import SparkEngine
+from stedi_assets.lake import maintenance, publication
+from stedi_assets.lake.lake import Lake
 from stedi_assets.lake.maintenance import GRACE, Removed, erase_history, retain, unreferenced
+from stedi_assets.lake.publication import RUN_ID, PublishConflictError, Staged, new_folder
 from stedi_assets.settings import Settings
 
 CONTRACT = CONTRACTS["accelerometer_trusted"]
@@ -31,8 +31,8 @@ def lake(tmp_path) -> Lake:
 
 def stage(lake: Lake, generation: int, rows: int = 3) -> Staged:
     """A result as an engine leaves it: all rows are of one generation."""
-    base = lake.table(CONTRACT)
-    folder = lake.new_folder(CONTRACT)
+    base = lake.ensure_table(CONTRACT)
+    folder = new_folder(lake, CONTRACT)
     reading = {"user": "ann@example.org", "timestamp": generation, "x": 0.0, "y": 0.0, "z": 0.0}
     content = pa.Table.from_pylist([reading] * rows, schema=CONTRACT.arrow_schema)
     with lake.filesystem.open(f"{folder}/part.parquet", "wb") as stream:
@@ -41,11 +41,11 @@ def stage(lake: Lake, generation: int, rows: int = 3) -> Staged:
 
 
 def publish(lake: Lake, generation: int) -> None:
-    lake.publish(stage(lake, generation), {RUN_ID: f"run {generation}"})
+    publication.publish(lake, stage(lake, generation), {RUN_ID: f"run {generation}"})
 
 
 def generations(lake: Lake) -> list[int]:
-    return lake.table(CONTRACT).scan().to_arrow()["timestamp"].to_pylist()
+    return lake.ensure_table(CONTRACT).scan().to_arrow()["timestamp"].to_pylist()
 
 
 def files(lake: Lake, suffix: str = "") -> set[Path]:
@@ -66,7 +66,7 @@ def test_only_the_current_snapshot_and_its_files_stay(lake):
     assert len(data) == 4
     removed = retain(lake, CONTRACT.name, keep=NOW, grace=NOW)
     assert generations(lake) == [3, 3, 3]
-    assert len(lake.table(CONTRACT).snapshots()) == 1
+    assert len(lake.ensure_table(CONTRACT).snapshots()) == 1
     assert len(files(lake, ".parquet")) == 1
     # Three of each publication but the first, which has no rows to replace: one manifest list less.
     assert removed.snapshots == 6
@@ -88,7 +88,7 @@ def test_the_run_that_published_is_still_named(lake):
     publish(lake, 1)
     publish(lake, 2)
     retain(lake, CONTRACT.name, keep=NOW, grace=NOW)
-    current = lake.table(CONTRACT).current_snapshot()
+    current = lake.ensure_table(CONTRACT).current_snapshot()
     assert current.summary.additional_properties[RUN_ID] == "run 2"
 
 
@@ -101,7 +101,7 @@ def test_snapshots_stay_for_as_long_as_they_were_superseded_for_less(lake):
 
 def test_a_snapshot_superseded_a_moment_ago_stays_for_its_readers(lake):
     publish(lake, 1)
-    reader = lake.table(CONTRACT)
+    reader = lake.ensure_table(CONTRACT)
     age(lake, GRACE * 30)
     publish(lake, 2)
     # No days are to be kept and its files are old; but it was current until now.
@@ -111,8 +111,10 @@ def test_a_snapshot_superseded_a_moment_ago_stays_for_its_readers(lake):
 
 def test_a_snapshots_age_is_that_of_the_one_that_took_its_place(lake, monkeypatch):
     publish(lake, 1)
-    published = datetime.fromtimestamp(lake.table(CONTRACT).current_snapshot().timestamp_ms / 1000, UTC)
-    reader = lake.table(CONTRACT)
+    published = datetime.fromtimestamp(
+        lake.ensure_table(CONTRACT).current_snapshot().timestamp_ms / 1000, UTC
+    )
+    reader = lake.ensure_table(CONTRACT)
     publish(lake, 2)
 
     class DayAfter(datetime):
@@ -131,7 +133,7 @@ def test_work_of_a_run_in_progress_stays(lake):
     publish(lake, 1)
     staged = stage(lake, 2)
     retain(lake, CONTRACT.name, keep=NOW)
-    lake.publish(staged, {RUN_ID: "run 2"})
+    publication.publish(lake, staged, {RUN_ID: "run 2"})
     assert generations(lake) == [2, 2, 2]
 
 
@@ -156,7 +158,7 @@ def test_files_elsewhere_are_a_reason_to_delete_nothing(lake, tmp_path):
     publish(lake, 1)
     elsewhere = tmp_path / "elsewhere.parquet"
     pq.write_table(pa.Table.from_pylist([], schema=CONTRACT.arrow_schema), elsewhere)
-    lake.table(CONTRACT).add_files([f"file://{elsewhere}"])
+    lake.ensure_table(CONTRACT).add_files([f"file://{elsewhere}"])
     stage(lake, 2)
     before = files(lake)
     with pytest.raises(RuntimeError, match="accelerometer_trusted: the table has files outside"):
@@ -181,7 +183,7 @@ def test_a_publication_in_the_same_moment_wins_and_expiry_tries_again(lake, monk
     assert len(attempts) == 2
     assert generations(lake) == [3, 3, 3]
     # What was superseded when retention began is gone; what was current then stays.
-    assert len(lake.table(CONTRACT).snapshots()) == 3
+    assert len(lake.ensure_table(CONTRACT).snapshots()) == 3
 
 
 def test_a_run_publishes_although_retention_commits_in_the_same_moment(lake, monkeypatch):
@@ -194,14 +196,14 @@ def test_a_run_publishes_although_retention_commits_in_the_same_moment(lake, mon
         attempts.append(arguments)
         if len(attempts) == 1:
             retain(Lake(Settings(lake_uri=lake.uri)), CONTRACT.name, keep=NOW, grace=GRACE)
-            Lake(Settings(lake_uri=lake.uri)).table(CONTRACT).maintenance.expire_snapshots().by_id(
-                lake.table(CONTRACT).snapshots()[0].snapshot_id
+            Lake(Settings(lake_uri=lake.uri)).ensure_table(CONTRACT).maintenance.expire_snapshots().by_id(
+                lake.ensure_table(CONTRACT).snapshots()[0].snapshot_id
             ).commit()
             raise CommitFailedException
         return commit(*arguments, **more)
 
     monkeypatch.setattr(lake.catalog, "commit_table", beaten_once)
-    lake.publish(staged, {RUN_ID: "run 3"})
+    publication.publish(lake, staged, {RUN_ID: "run 3"})
     assert generations(lake) == [3, 3, 3]
 
 
@@ -210,7 +212,7 @@ def test_a_run_that_another_run_beat_does_not_publish(lake):
     staged = stage(lake, 2)
     publish(lake, 3)
     with pytest.raises(PublishConflictError):
-        lake.publish(staged, {RUN_ID: "run 2"})
+        publication.publish(lake, staged, {RUN_ID: "run 2"})
     assert generations(lake) == [3, 3, 3]
 
 
@@ -221,7 +223,7 @@ def test_history_goes_at_once_and_work_in_progress_stays(lake):
     removed = erase_history(lake, CONTRACT.name)
     assert (removed.snapshots, len(files(lake, ".avro"))) == (4, 2)
     assert len(files(lake, ".parquet")) == 2
-    lake.publish(staged, {RUN_ID: "run 3"})
+    publication.publish(lake, staged, {RUN_ID: "run 3"})
     assert generations(lake) == [3, 3, 3]
 
 

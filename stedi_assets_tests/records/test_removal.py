@@ -4,9 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stedi_assets.privacy.removal import RemovalError, remove_records
 from stedi_assets.records.csv_rows import parse_csv
 from stedi_assets.records.parse import parse_damaged
-from stedi_assets.records.removal import RemovalError, remove_records
 from stedi_assets.records.source import Field, Source
 from stedi_assets_tests.records.test_parse_properties import SOURCE as DAMAGED_SOURCE
 from stedi_assets_tests.records.test_parse_properties import damaged_files

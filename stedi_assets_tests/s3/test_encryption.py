@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pyiceberg.utils.config import Config
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.engine import SparkEngine
+from stedi_assets.engine.session import SparkEngine
 from stedi_assets.lake.lake import Lake
 from stedi_assets.landing.files import SOURCES
 from stedi_assets.settings import Settings

@@ -10,8 +10,9 @@ import pytest
 from pyiceberg.exceptions import NoSuchTableError
 from s3fs import S3FileSystem
 
+from stedi_assets import resources
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.lake import glue, io_manager
+from stedi_assets.lake import glue
 from stedi_assets_tests.checks.small_lake import NEW, deliver, deliver_all, e_mail, serial, snapshot
 from stedi_assets_tests.end_to_end.lakes import Graph
 from stedi_assets_tests.frames import reading, step
@@ -36,7 +37,7 @@ def proxy(s3_server, monkeypatch) -> Iterator[FaultProxy]:
         monkeypatch.setattr(glue, "CONFIG", glue.CONFIG.merge(glue.Config(read_timeout=1)))
         monkeypatch.setattr("botocore.retryhandler.random", SimpleNamespace(random=lambda: 0.0))
         monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
-        monkeypatch.setattr(io_manager, "RETRY_AFTER_SECONDS", 0)
+        monkeypatch.setattr(resources, "RETRY_AFTER_SECONDS", 0)
         # Clients that are kept would go to the server of another test.
         S3FileSystem.clear_instance_cache()
         yield running

@@ -11,7 +11,7 @@ import pytest
 from pyiceberg.catalog import load_catalog
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.lake.lake import PublishConflictError, Staged
+from stedi_assets.lake.publication import PublishConflictError, Staged, publish, stage
 from stedi_assets_tests.end_to_end.lakes import EIGHT, Graph
 from stedi_assets_tests.end_to_end.test_pipeline import REFERENCE
 
@@ -82,11 +82,11 @@ def test_of_two_publications_of_one_state_one_is_refused(sail_engine, new_lake):
     graph.run()
     contract = CONTRACTS["customer_trusted"]
     lake = graph.lake
-    stale = lake.table(contract)
+    stale = lake.ensure_table(contract)
     frame = sail_engine.session.createDataFrame([], contract.spark_schema)
     graph.run("customer_trusted")
     published = graph.table("customer_trusted")
-    staged: Staged = lake.stage(contract, frame, sail_engine, stale)
+    staged: Staged = stage(lake, contract, frame, sail_engine, stale)
     with pytest.raises(PublishConflictError, match="customer_trusted"):
-        lake.publish(staged, {})
+        publish(lake, staged, {})
     assert graph.table("customer_trusted") == published

@@ -11,7 +11,7 @@ import boto3
 import pyspark
 import pytest
 
-from stedi_assets import s3a
+from stedi_assets.engine import s3a
 from stedi_assets_tests.end_to_end.lakes import Graph
 from stedi_assets_tests.end_to_end.test_pipeline import comparable, sample_lake
 from stedi_assets_tests.spark.conftest import free_port

@@ -9,7 +9,6 @@ from pathlib import Path
 import boto3
 import pytest
 
-from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets_tests.end_to_end.lakes import Graph
 from stedi_assets_tests.end_to_end.test_pipeline import comparable, sample_lake, stated_counts
 from stedi_assets_tests.spark.conftest import connect_server
@@ -40,7 +39,7 @@ def server_for_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 def assert_published_as_by_sail(lake: Graph, expected: Graph) -> None:
     counts = stated_counts("default")
-    assert {name: lake.lake.snapshot(CONTRACTS[name]).rows for name in counts} == counts
+    assert {name: lake.lake.snapshot(name).rows for name in counts} == counts
     published = comparable(lake)
     if lake.lake.on_s3:
         # Both lakes have the one database.
@@ -67,7 +66,8 @@ def test_a_connect_server_publishes_what_sail_does(server_for_folders, materiali
 
 def test_a_server_that_would_not_encrypt_as_it_should_is_refused_each_time(server_for_folders):
     script = f"""
-from stedi_assets.engine import EngineError, SparkEngine
+from stedi_assets.engine.probes import EngineError
+from stedi_assets.engine.session import SparkEngine
 
 with SparkEngine(spark="{server_for_folders}", on_s3=True, kms_key_id="alias/lake").running() as engine:
     for _ in range(2):

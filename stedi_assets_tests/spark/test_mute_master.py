@@ -4,13 +4,14 @@ import socket
 
 import pytest
 
-from stedi_assets import engine as engines
-from stedi_assets.engine import EngineError, SparkEngine
+from stedi_assets.engine import probes
+from stedi_assets.engine.probes import EngineError
+from stedi_assets.engine.session import SparkEngine
 
 
 def test_it_is_an_error_within_seconds(monkeypatch):
     """Where Spark's own driver said nothing for two minutes."""
-    monkeypatch.setattr(engines, "CONNECT_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(probes, "CONNECT_TIMEOUT_SECONDS", 1.0)
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()

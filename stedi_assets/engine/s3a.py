@@ -5,7 +5,7 @@ Sail reads S3 by itself. The jars come from Maven Central when a session starts,
 
 from __future__ import annotations
 
-import os
+from stedi_assets import aws
 
 # Those of the pinned PySpark: S3A must be of the very Hadoop that PySpark bundles, and knows one AWS SDK.
 SPARK_VERSION = "4.1.2"
@@ -45,14 +45,6 @@ _EXCLUDES = (
 )
 
 
-def aws_region() -> str | None:
-    """The region that is set: ``AWS_REGION``, which boto3 alone does not heed, or else what boto3 finds."""
-    import boto3
-
-    region: str | None = os.environ.get("AWS_REGION") or boto3.Session().region_name
-    return region
-
-
 def s3a_config() -> dict[str, str]:
     """Spark settings for a lake on S3: jars, the standard AWS credential chain, endpoint, committer."""
     config = {
@@ -68,9 +60,9 @@ def s3a_config() -> dict[str, str]:
             "org.apache.spark.internal.io.cloud.BindingParquetOutputCommitter"
         ),
     }
-    if region := aws_region():
+    if region := aws.region():
         config["spark.hadoop.fs.s3a.endpoint.region"] = region
-    if endpoint := os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
+    if endpoint := aws.endpoint():
         config["spark.hadoop.fs.s3a.endpoint"] = endpoint
         config["spark.hadoop.fs.s3a.path.style.access"] = "true"
     return config

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from stedi_assets.lake.maintenance import load_table
-from stedi_assets.pseudonym import pseudonym_key
+from stedi_assets.privacy.pseudonym import pseudonym_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -108,7 +107,7 @@ def identify(lake: Lake, settings: Settings, email: str) -> Person:
     for batch in rows(lake, "customer_landing", columns):
         others = batch.filter(normalised("email") != who, pl.col("serialNumber").is_in(list(devices)))
         shared.update(others["serialNumber"])
-    has_pseudonyms = load_table(lake, "machine_learning_curated") is not None
+    has_pseudonyms = lake.find_table("machine_learning_curated") is not None
     key = hmac.new(pseudonym_key(settings), who.encode(), hashlib.sha256) if has_pseudonyms else None
     return Person(
         who,
@@ -121,7 +120,7 @@ def identify(lake: Lake, settings: Settings, email: str) -> Person:
 
 def rows(lake: Lake, table: str, columns: Iterable[str] = ("*",)) -> Iterator[pl.DataFrame]:
     """The rows of a table's current snapshot, batch by batch; none if it was never published."""
-    loaded = load_table(lake, table)
+    loaded = lake.find_table(table)
     if loaded is None or loaded.current_snapshot() is None:
         return
     for batch in loaded.scan(selected_fields=tuple(columns)).to_arrow_batch_reader():

@@ -1,12 +1,26 @@
-"""Encryption under the key of ``STEDI_KMS_KEY_ID``, as each client that writes to S3 is told of it.
+"""What AWS's clients are told: the region, the endpoint, and the key of ``STEDI_KMS_KEY_ID``.
 
-There are four: fsspec (raw files, and what landing tasks stage), PyIceberg (metadata), Sail, and Apache Spark's S3A.
-DuckDB only reads. Told of no key, each leaves the encryption to the bucket.
+Four clients write to S3: fsspec (raw files, and what landing tasks stage), PyIceberg (metadata), Sail, and Apache
+Spark's S3A. DuckDB only reads. A client that is told of no key leaves the encryption to the bucket.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+
+def region() -> str | None:
+    """The region that is set: ``AWS_REGION``, which boto3 alone does not heed, or else what boto3 finds."""
+    import boto3
+
+    found: str | None = os.environ.get("AWS_REGION") or boto3.Session().region_name
+    return found
+
+
+def endpoint() -> str | None:
+    """The address of a server that stands in for AWS; None for AWS itself."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
 
 
 def fsspec_options(kms_key_id: str | None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""What a Spark task does with the pieces of landing files given to it: read, parse, write Parquet, report.
+"""What a Spark task does with the ranges of landing files given to it: read, parse, write Parquet, report.
 
-A piece is a file or a byte range of one. A range of plain lines is settled by whoever has it; a range that is in
+A file_range is a file or a byte range of one. A range of plain lines is settled by whoever has it; a range that is in
 doubt is reported as such and read again, with its neighbours in doubt, from a place where a record is known to
 begin: what is one record in damaged text depends on what stands before it.
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 # Large enough that a task's cost is its data, small enough that two tasks a core fit in memory many times over.
-PIECE_BYTES = 16 * 1024 * 1024
-# How far behind its end a piece looks for the end of its last line before it is in doubt.
+RANGE_BYTES = 16 * 1024 * 1024
+# How far behind its end a file_range looks for the end of its last line before it is in doubt.
 _OVERHANG_BYTES = 1024 * 1024
 # As what s3fs raises the answers SlowDown and InternalError. The latter's number is Linux's alone.
 _S3_FAILED = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EBUSY)}
@@ -41,7 +41,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 @dataclass(frozen=True)
-class Piece:
+class FileRange:
     """Bytes ``start`` to ``end`` of a file.
 
     Attributes:
@@ -50,7 +50,7 @@ class Piece:
         end: First byte behind it.
         size: Size of the whole file.
         is_csv: Whether it is CSV.
-        compression: How it is compressed, if it is; such a file is one piece.
+        compression: How it is compressed, if it is; such a file is one file_range.
         is_settled: Whether ``start`` and ``end`` are known to stand between records.
     """
 
@@ -64,8 +64,8 @@ class Piece:
 
 
 @dataclass
-class PieceReport:
-    """What became of a piece: figures and file names, never a value of a record.
+class RangeReport:
+    """What became of a file_range: figures and file names, never a value of a record.
 
     Attributes:
         file: Path below the lake.
@@ -105,11 +105,11 @@ class PieceReport:
 
 @dataclass(frozen=True)
 class TaskReport:
-    """What a task wrote, and what became of its pieces."""
+    """What a task wrote, and what became of its ranges."""
 
     landed_files: tuple[str, ...]
     quarantined_files: tuple[str, ...]
-    pieces: tuple[PieceReport, ...]
+    ranges: tuple[RangeReport, ...]
 
     def to_json(self) -> str:
         """The report as the text that the task sends to the driver."""
@@ -119,16 +119,16 @@ class TaskReport:
     def from_json(cls, text: str) -> TaskReport:
         """Read a report back."""
         found = json.loads(text)
-        pieces = [PieceReport(**piece) for piece in found.pop("pieces")]
-        for piece in pieces:
-            piece.repaired, piece.drift, piece.reasons = map(
-                Counter, (piece.repaired, piece.drift, piece.reasons)
+        ranges = [RangeReport(**file_range) for file_range in found.pop("ranges")]
+        for file_range in ranges:
+            file_range.repaired, file_range.drift, file_range.reasons = map(
+                Counter, (file_range.repaired, file_range.drift, file_range.reasons)
             )
-        return cls(**found, pieces=tuple(pieces))
+        return cls(**found, ranges=tuple(ranges))
 
 
 @dataclass(frozen=True)
-class Job:
+class ReadPlan:
     """What all tasks of a reading share.
 
     Attributes:
@@ -148,24 +148,24 @@ class Job:
     ingested_at: int
 
 
-def run_task(job: Job, pieces: tuple[Piece, ...]) -> TaskReport:
-    """Read pieces, write their rows, and report. A piece that fails has no row in a file that is reported."""
+def run_task(plan: ReadPlan, ranges: tuple[FileRange, ...]) -> TaskReport:
+    """Read ranges, write their rows, and report. A file_range that fails has no row in a file that is reported."""
     _keep_freed_memory()
-    filesystem, _ = fsspec.url_to_fs(job.lake, **job.storage_options)
+    filesystem, _ = fsspec.url_to_fs(plan.lake, **plan.storage_options)
     landed, quarantined = (
-        Staging(filesystem, folder) for folder in (job.landed_folder, job.quarantined_folder)
+        Staging(filesystem, folder) for folder in (plan.landed_folder, plan.quarantined_folder)
     )
     reports = []
-    for piece in pieces:
-        report = PieceReport(piece.file, piece.start, piece.end)
+    for file_range in ranges:
+        report = RangeReport(file_range.file, file_range.start, file_range.end)
         landed_of_piece, quarantined_of_piece = landed.part(), quarantined.part()
         try:
-            for parsed in _parsed(job, piece, report, filesystem):
+            for parsed in _parsed(plan, file_range, report, filesystem):
                 report.count(parsed)
-                landed_of_piece.add(_with_provenance(parsed.landed, job, piece))
-                quarantined_of_piece.add(_with_provenance(parsed.quarantined, job, piece))
+                landed_of_piece.add(_with_provenance(parsed.landed, plan, file_range))
+                quarantined_of_piece.add(_with_provenance(parsed.quarantined, plan, file_range))
         except (EOFError, OSError, zlib.error) as error:
-            report = PieceReport(piece.file, piece.start, piece.end, failure=_failure(error))
+            report = RangeReport(file_range.file, file_range.start, file_range.end, failure=_failure(error))
         else:
             landed.take(landed_of_piece)
             quarantined.take(quarantined_of_piece)
@@ -180,8 +180,8 @@ def _keep_freed_memory() -> None:
     libraries have no such function.
     """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(_M_MMAP_THRESHOLD, 4 * PIECE_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, 16 * PIECE_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, 4 * RANGE_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, 16 * RANGE_BYTES)
 
 
 def _failure(error: Exception) -> str:
@@ -202,61 +202,65 @@ def _failure(error: Exception) -> str:
 
 
 def _parsed(
-    job: Job, piece: Piece, report: PieceReport, filesystem: fsspec.AbstractFileSystem
+    plan: ReadPlan, file_range: FileRange, report: RangeReport, filesystem: fsspec.AbstractFileSystem
 ) -> Iterator[Parsed]:
-    return (_parse_settled if piece.is_settled else _parse_range)(job, piece, report, filesystem)
+    return (_parse_settled if file_range.is_settled else _parse_range)(plan, file_range, report, filesystem)
 
 
 def _parse_range(
-    job: Job, piece: Piece, report: PieceReport, filesystem: fsspec.AbstractFileSystem
+    plan: ReadPlan, file_range: FileRange, report: RangeReport, filesystem: fsspec.AbstractFileSystem
 ) -> Iterator[Parsed]:
     """Settle the lines that begin in a range, if they are plain; the line across its start is its neighbour's.
 
     Unless it begins with the file, a range without two plain records shows nothing of where it stands: it may be
     inside a record.
     """
-    before = max(0, piece.start - 1)
+    before = max(0, file_range.start - 1)
     text = filesystem.cat_file(
-        f"{job.lake}/{piece.file}", before, min(piece.end + _OVERHANG_BYTES, piece.size)
+        f"{plan.lake}/{file_range.file}", before, min(file_range.end + _OVERHANG_BYTES, file_range.size)
     )
-    first = 0 if piece.start == 0 else text.find(b"\n") + 1
-    behind = len(text) if piece.end == piece.size else text.find(b"\n", piece.end - 1 - before) + 1
+    first = 0 if file_range.start == 0 else text.find(b"\n") + 1
+    behind = (
+        len(text) if file_range.end == file_range.size else text.find(b"\n", file_range.end - 1 - before) + 1
+    )
     report.in_doubt = True
-    if (first == 0 and piece.start > 0) or behind <= first:
+    if (first == 0 and file_range.start > 0) or behind <= first:
         return
-    parsed = parse_lines(text[first:behind], before + first, job.source)
-    if parsed is not None and (piece.start == 0 or parsed.records >= INDEPENDENT_RECORDS):
+    parsed = parse_lines(text[first:behind], before + first, plan.source)
+    if parsed is not None and (file_range.start == 0 or parsed.records >= INDEPENDENT_RECORDS):
         report.start, report.end, report.in_doubt = before + first, before + behind, False
         yield parsed
 
 
 def _parse_settled(
-    job: Job, piece: Piece, _: PieceReport, filesystem: fsspec.AbstractFileSystem
+    plan: ReadPlan, file_range: FileRange, _: RangeReport, filesystem: fsspec.AbstractFileSystem
 ) -> Iterator[Parsed]:
     """Read from one place between records to another, in windows, whatever the text is like."""
-    with filesystem.open(f"{job.lake}/{piece.file}", "rb", compression=piece.compression) as stream:
-        yield from parse_stream(stream, piece, job.source)
+    with filesystem.open(
+        f"{plan.lake}/{file_range.file}", "rb", compression=file_range.compression
+    ) as stream:
+        yield from parse_stream(stream, file_range, plan.source)
 
 
-def parse_stream(stream: BinaryIO, piece: Piece, source: Source) -> Iterator[Parsed]:
-    """Parse a settled piece of a file that is open, uncompressed; its records are in as many parts as it takes."""
+def parse_stream(stream: BinaryIO, file_range: FileRange, source: Source) -> Iterator[Parsed]:
+    """Parse a settled file_range of a file that is open, uncompressed; its records are in as many parts as it takes."""
     header: Header | None = None
-    rest, offset = b"", piece.start
-    if piece.compression is None:
-        stream.seek(piece.start)
-    remaining = None if piece.compression else piece.end - piece.start
+    rest, offset = b"", file_range.start
+    if file_range.compression is None:
+        stream.seek(file_range.start)
+    remaining = None if file_range.compression else file_range.end - file_range.start
     while True:
-        text = stream.read(PIECE_BYTES if remaining is None else min(PIECE_BYTES, remaining))
+        text = stream.read(RANGE_BYTES if remaining is None else min(RANGE_BYTES, remaining))
         if remaining is not None:
             remaining -= len(text)
         final = not text or remaining == 0
         window = rest + text
-        if piece.is_csv:
+        if file_range.is_csv:
             rows, settled, header = parse_csv(window, offset, source, final=final, header=header)
             yield rows
         else:
             parsed, settled = parse_text(
-                window, offset, source, final=final, before_object=final and piece.end < piece.size
+                window, offset, source, final=final, before_object=final and file_range.end < file_range.size
             )
             yield parsed
         rest, offset = window[settled:], offset + settled
@@ -264,12 +268,14 @@ def parse_stream(stream: BinaryIO, piece: Piece, source: Source) -> Iterator[Par
             return
 
 
-def _with_provenance(rows: pl.DataFrame, job: Job, piece: Piece) -> pl.DataFrame:
-    return rows.with_columns(source_file=pl.lit(piece.file), ingested_at=pl.lit(job.ingested_at, pl.Int64))
+def _with_provenance(rows: pl.DataFrame, plan: ReadPlan, file_range: FileRange) -> pl.DataFrame:
+    return rows.with_columns(
+        source_file=pl.lit(file_range.file), ingested_at=pl.lit(plan.ingested_at, pl.Int64)
+    )
 
 
 def task_function(
-    job: Job, tasks: tuple[tuple[Piece, ...], ...]
+    plan: ReadPlan, tasks: tuple[tuple[FileRange, ...], ...]
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     """The function that Spark maps over the numbers of the tasks; it yields one report, as JSON, for each."""
 
@@ -277,7 +283,7 @@ def task_function(
         for batch in batches:
             for number in batch.column("id").to_numpy():
                 try:
-                    report = run_task(job, tasks[int(number)]).to_json()
+                    report = run_task(plan, tasks[int(number)]).to_json()
                 except Exception as error:  # noqa: BLE001 - raised again, without its message
                     # Spark and Dagster log messages, and this one may quote a record.
                     place = traceback.extract_tb(error.__traceback__)[-1]

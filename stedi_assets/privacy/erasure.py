@@ -17,13 +17,13 @@ import polars as pl
 from pyiceberg.expressions import And, BooleanExpression, EqualTo, In, Or
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.lake.io_manager import RUN_ID
-from stedi_assets.lake.lake import Staged
-from stedi_assets.lake.maintenance import Removed, delete, erase_history, load_table, unreferenced
+from stedi_assets.errors import StediError
+from stedi_assets.lake.maintenance import Removed, delete, erase_history, unreferenced
+from stedi_assets.lake.publication import RUN_ID, Staged, publish
 from stedi_assets.landing import ledger
 from stedi_assets.landing.files import SOURCES, list_landing
-from stedi_assets.landing.person import Person, identify, rows
-from stedi_assets.landing.raw_files import mentions, rewrite
+from stedi_assets.privacy.person import Person, identify, rows
+from stedi_assets.privacy.raw_files import mentions, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -44,7 +44,7 @@ _ORDER = (
 _ERASED = "erased"
 
 
-class ErasureError(RuntimeError):
+class ErasureError(StediError):
     """A person could not be erased wholly; the message says why and what to do, and names nobody."""
 
 
@@ -144,7 +144,7 @@ def _survey(lake: Lake, person: Person) -> Findings:
 
 def _landing_files(lake: Lake, source: str) -> tuple[list[str], list[str]]:
     """Paths of landing files that the tables speak of as they are now, and of the others."""
-    entries = ledger.read_entries(lake, source) if load_table(lake, "landing_files") else {}
+    entries = ledger.read_entries(lake, source) if lake.find_table("landing_files") else {}
     read: list[str] = []
     not_read: list[str] = []
     for file in list_landing(lake, source).files:
@@ -204,8 +204,8 @@ def _delete_rows(lake: Lake, table: str, positions: Mapping[str, list[int]], run
         for file, at in positions.items()
     ]
     contract = CONTRACTS[table]
-    going = Staged(contract, lake.table(contract), folder="", files=(), replaces=reduce(Or, clauses))
-    lake.publish(going, {RUN_ID: run_id})
+    going = Staged(contract, lake.ensure_table(contract), folder="", files=(), replaces=reduce(Or, clauses))
+    publish(lake, going, {RUN_ID: run_id})
 
 
 def _settle_ledger(lake: Lake, source: str, readable: Collection[str]) -> None:
@@ -218,11 +218,11 @@ def _settle_ledger(lake: Lake, source: str, readable: Collection[str]) -> None:
     gone = [path for path in entries if path not in readable]
     if not gone:
         return
-    tables = {kind: lake.table(CONTRACTS[f"{source}_{kind}"]) for kind in _KINDS}
+    tables = {kind: lake.ensure_table(CONTRACTS[f"{source}_{kind}"]) for kind in _KINDS}
     out_of_step = [
         run
         for table in tables.values()
-        if not ledger.is_in_step(table, entries.values()) and (run := ledger.publisher(table))
+        if not ledger.agrees_with(table, entries.values()) and (run := ledger.publisher(table))
     ]
     counts = {kind: _rows_by_file(lake, f"{source}_{kind}") for kind in _KINDS}
     settled = []

@@ -6,12 +6,12 @@ none of them.
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from stedi_assets.s3a import aws_region
+from stedi_assets import aws
+from stedi_assets.errors import StediError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ _ENGINE_FAULT = re.compile(
 )
 
 
-class LakeError(RuntimeError):
+class LakeError(StediError):
     """The lake cannot be reached or used as it is set up; the message names the variable or the remedy."""
 
 
@@ -75,8 +75,8 @@ def require_bucket(filesystem: fsspec.AbstractFileSystem, lake_uri: str) -> None
         if (message := explain(error, lake_uri)) is None:
             raise
         raise LakeError(message) from None
-    region, home = aws_region(), answer.get("LocationConstraint")
-    if home is None and (os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")):
+    region, home = aws.region(), answer.get("LocationConstraint")
+    if home is None and aws.endpoint():
         # Other servers than AWS name no region, which of AWS itself means its first.
         return
     home = {None: "us-east-1", "EU": "eu-west-1"}.get(home, home)
@@ -143,7 +143,7 @@ def _explain_silence(error: BaseException, lake_uri: str) -> str:
     where = getattr(error, "kwargs", {}).get("endpoint_url", "the endpoint")
     return (
         f"nothing answers at {urlsplit(where).hostname or where} ({type(error).__name__}): check AWS_REGION "
-        f"({aws_region()}), AWS_ENDPOINT_URL and the network, then try again"
+        f"({aws.region()}), AWS_ENDPOINT_URL and the network, then try again"
     )
 
 
@@ -179,7 +179,7 @@ def _explain_answer(error: ClientError, lake_uri: str) -> str | None:
             "AWS_SESSION_TOKEN, or the profile in AWS_PROFILE; if they expire, get new ones; and check the clock"
         )
     if code in _OTHER_REGION:
-        return f"the bucket {bucket} is not in {aws_region()}: set AWS_REGION to the region that it is in"
+        return f"the bucket {bucket} is not in {aws.region()}: set AWS_REGION to the region that it is in"
     if status == _FORBIDDEN or code in ("AccessDenied", "AccessDeniedException"):
         named = re.search(r"perform: ([a-z0-9]+:\w+)", text)
         action = named[1] if named else _ACTIONS.get(error.operation_name, error.operation_name)

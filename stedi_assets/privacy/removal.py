@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from stedi_assets.errors import StediError
 from stedi_assets.records.csv_rows import parse_csv
 from stedi_assets.records.parse import parse_damaged
 from stedi_assets.records.split import BOM, split_records
@@ -24,7 +25,7 @@ _COMMA_BEFORE = re.compile(rb",\s*+\Z")
 _LINE_END = re.compile(rb"[ \t\r]*+\n")
 
 
-class RemovalError(ValueError):
+class RemovalError(StediError):
     """The records cannot be left out without changing how others are read."""
 
 

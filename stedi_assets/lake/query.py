@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from stedi_assets.lake.snapshot import snapshot_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import sqlglot
+    from pyiceberg.table import Table
 
-    from stedi_assets.lake.lake import Lake, PublishedTable
+    from stedi_assets.lake.lake import Lake
 
 _DUCKDB_TYPES = {"string": "VARCHAR", "long": "BIGINT", "double": "DOUBLE", "list<string>": "VARCHAR[]"}
 
@@ -30,8 +33,9 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     connection.execute(f'CREATE SCHEMA "{lake.database}"')
     files: list[str] = []
     for name, table in lake.published_tables().items():
-        connection.execute(f'CREATE VIEW "{lake.database}"."{name}" AS {_select(table)}')
-        files += table.snapshot.files
+        snapshot = snapshot_of(table)
+        connection.execute(f'CREATE VIEW "{lake.database}"."{name}" AS {_select(table, snapshot.files)}')
+        files += snapshot.files
     connection.execute(f'USE "{lake.database}"')
     connection.execute(f"SET allowed_paths = {_literal(files)}")
     connection.execute("SET enable_external_access = false")
@@ -39,12 +43,13 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _select(table: PublishedTable) -> str:
-    if table.snapshot.files:
-        columns = ", ".join(f'"{name}"' for name in table.columns)
-        return f"SELECT {columns} FROM read_parquet({_literal(table.snapshot.files)})"  # noqa: S608 - quoted names of the catalog
+def _select(table: Table, files: tuple[str, ...]) -> str:
+    types = {field.name: str(field.field_type) for field in table.schema().fields}
+    if files:
+        columns = ", ".join(f'"{name}"' for name in types)
+        return f"SELECT {columns} FROM read_parquet({_literal(files)})"  # noqa: S608 - quoted names of the catalog
     # No file says what the columns of an empty table are.
-    columns = ", ".join(f'NULL::{_DUCKDB_TYPES[kind]} AS "{name}"' for name, kind in table.columns.items())
+    columns = ", ".join(f'NULL::{_DUCKDB_TYPES[kind]} AS "{name}"' for name, kind in types.items())
     return f"SELECT {columns} WHERE false"
 
 

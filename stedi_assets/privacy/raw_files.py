@@ -1,7 +1,7 @@
 """Raw files rewritten without some of their records, and searched: the only place where landing files are changed.
 
 A file is held in memory while it is rewritten. Which records go is for the caller to say; how they are taken out of
-a text belongs in ``records.removal``.
+a text belongs in ``privacy.removal``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
+from stedi_assets.errors import StediError
 from stedi_assets.landing.files import SOURCES, LandingFile, list_landing
-from stedi_assets.landing.person import address_pattern
-from stedi_assets.records.removal import RemovalError, remove_records
+from stedi_assets.privacy.person import address_pattern
+from stedi_assets.privacy.removal import RemovalError, remove_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ _COMPRESS: dict[str | None, Callable[[bytes], bytes]] = {
 _SEARCH_BYTES = 16 * 1024 * 1024
 
 
-class RewriteError(RuntimeError):
+class RewriteError(StediError):
     """A raw file cannot be rewritten; the message names it and says what to do."""
 
 

@@ -1,30 +1,32 @@
-"""The checks of a staged table, each a function from what was staged to an outcome with figures.
+"""The checks of a staged table: each is a function from what was staged to an outcome with figures.
 
-Figures are counts, names of tables and names of rules, never values of a row. What consent means is computed in
-``contracts.consent``; how a check reaches Dagster belongs in ``lake_table``.
+See https://docs.dagster.io/guides/test/asset-checks. Figures are counts, names of tables and names of rules,
+never values of a row. What consent means is computed in ``contracts.consent``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import yaml
 
 from stedi_assets.contracts import consent
-from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.landing.files import landing_sizes
-from stedi_assets.pseudonym import pseudonym_key
+from stedi_assets.privacy.pseudonym import pseudonym_key
 from stedi_assets.transforms import tables
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from pyspark.sql import DataFrame
 
     from stedi_assets.contracts.audit import Audit
-    from stedi_assets.engine import SparkEngine
-    from stedi_assets.lake.lake import Lake, Snapshot
+    from stedi_assets.lake.lake import Lake
+    from stedi_assets.lake.pinned import PinnedSnapshots
+    from stedi_assets.lake.snapshot import Snapshot
+    from stedi_assets.landing.conservation import Accounts
     from stedi_assets.settings import Settings
 
 EXPECTATIONS_FILE = "expected_row_counts.yaml"
@@ -39,37 +41,31 @@ class Candidate:
     Attributes:
         frame: The staged rows.
         rows: Their number.
-        before: The table as it is published now.
-        lake: Where other tables are.
-        engine: The engine of the run.
+        published: The table as it is published now.
         settings: The policies in force.
-        read: Reads another published table by name.
+        snapshots: The tables of the run.
     """
 
     frame: DataFrame
     rows: int
-    before: Snapshot
-    lake: Lake
-    engine: SparkEngine
+    published: Snapshot
     settings: Settings
-    read: Callable[[str], DataFrame]
+    snapshots: PinnedSnapshots
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """What a check found.
 
     Attributes:
         passed: Whether all is well.
         metadata: Figures.
         severity: Whether a failure blocks publication.
-        figures: Metadata of the table itself that the check came across.
     """
 
     passed: bool
     metadata: Mapping[str, Any]
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
-    figures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def blocks(self) -> bool:
@@ -77,15 +73,40 @@ class Outcome:
         return not self.passed and self.severity == dg.AssetCheckSeverity.ERROR
 
 
-TableCheck: TypeAlias = Callable[[Candidate], Outcome]
+@dataclass(frozen=True)
+class TableCheck:
+    """A check of a table, as it is declared.
+
+    Attributes:
+        evaluate: Computes the outcome.
+        description: What holds when the check passes.
+        reads: Tables that the check reads beside the staged one.
+    """
+
+    evaluate: Callable[[Candidate], CheckOutcome]
+    description: str
+    reads: tuple[str, ...] = ()
+
+    def spec(self, table: str, name: str) -> dg.AssetCheckSpec:
+        """The declaration for Dagster; the check blocks what is downstream."""
+        return dg.AssetCheckSpec(
+            name, asset=table, blocking=True, description=self.description, additional_deps=self.reads
+        )
 
 
-def structure_outcome(problems: list[str]) -> Outcome:
+CONTRACT_DESCRIPTION = "Columns, types and value rules of the table's contract hold for every row."
+ROW_COUNT_DESCRIPTION = (
+    "Rows agree with what is expected, with what they come from, and with what was there before."
+)
+_CONSENT_DESCRIPTION = "Nobody is in here who does not consent to research now."
+
+
+def structure_outcome(problems: list[str]) -> CheckOutcome:
     """The outcome of ``contract`` for a frame whose columns are wrong, so that it is not even staged."""
-    return Outcome(passed=False, metadata={"structure": dg.MetadataValue.json(problems)})
+    return CheckOutcome(passed=False, metadata={"structure": dg.MetadataValue.json(problems)})
 
 
-def contract_outcome(audit: Audit) -> Outcome:
+def contract_outcome(audit: Audit) -> CheckOutcome:
     """The outcome of ``contract`` for audited rows."""
     records = [
         dg.TableRecord(
@@ -100,7 +121,7 @@ def contract_outcome(audit: Audit) -> Outcome:
         for verdict in sorted(audit.verdicts, key=lambda verdict: -verdict.failing)
     ]
     broken = [*audit.blocking, *audit.warnings]
-    return Outcome(
+    return CheckOutcome(
         passed=not broken,
         severity=dg.AssetCheckSeverity.ERROR if audit.blocking else dg.AssetCheckSeverity.WARN,
         metadata={
@@ -134,80 +155,101 @@ def expected_rows(lake: Lake, settings: Settings, table: str) -> int | None:
     return rows
 
 
-def row_count(table: str, rows_of: str | None, candidate: Candidate) -> Outcome:
+def row_count(table: str, subset_of: str | None, candidate: Candidate) -> CheckOutcome:
     """The outcome of ``row_count``: rows against what is expected, what they come from, and what was before.
 
     Args:
         table: Name of the table.
-        rows_of: The table whose rows these are a part of.
+        subset_of: The table whose rows these are a part of.
         candidate: What was staged.
     """
-    figures: dict[str, Any] = {"rows": candidate.rows, "rows_before": candidate.before.rows}
+    figures: dict[str, Any] = {"rows": candidate.rows, "rows_before": candidate.published.rows}
     wrong = []
-    expected = expected_rows(candidate.lake, candidate.settings, table)
+    expected = expected_rows(candidate.snapshots.lake, candidate.settings, table)
     if expected is not None:
         figures["rows_expected"] = expected
         if candidate.rows != expected:
             wrong.append(f"{EXPECTATIONS_FILE} expects {expected} rows")
-    if rows_of is not None:
-        available = candidate.lake.snapshot(CONTRACTS[rows_of]).rows
-        figures[f"rows_of_{rows_of}"] = available
+    if subset_of is not None:
+        available = candidate.snapshots.snapshot(subset_of).rows
+        figures[f"rows_of_{subset_of}"] = available
         if candidate.rows > available:
-            wrong.append(f"there are more rows than in {rows_of}, from which they come")
+            wrong.append(f"there are more rows than in {subset_of}, from which they come")
     if wrong:
-        return Outcome(passed=False, metadata={**figures, "wrong": "; ".join(wrong)})
-    if candidate.rows < candidate.before.rows * UNUSUAL_SHRINKAGE:
+        return CheckOutcome(passed=False, metadata={**figures, "wrong": "; ".join(wrong)})
+    if candidate.rows < candidate.published.rows * UNUSUAL_SHRINKAGE:
         figures["unusual"] = "more than half of the rows went; look whether that was meant"
-        return Outcome(passed=False, metadata=figures, severity=dg.AssetCheckSeverity.WARN)
-    return Outcome(passed=True, metadata=figures)
+        return CheckOutcome(passed=False, metadata=figures, severity=dg.AssetCheckSeverity.WARN)
+    return CheckOutcome(passed=True, metadata=figures)
 
 
-def _consent(candidate: Candidate, without_consent: Callable[..., DataFrame], **more: object) -> Outcome:
+def conservation(table: str, accounts: Accounts, candidate: Candidate) -> CheckOutcome:
+    """The outcome of ``row_count`` for a landing or quarantine table: each record found is a row of one of the two.
+
+    Args:
+        table: Name of the table.
+        accounts: What was found and staged of each file.
+        candidate: What was staged.
+    """
+    figures = {**accounts.figures, "rows": candidate.rows}
+    wrong = list(accounts.wrong)
+    expected = expected_rows(candidate.snapshots.lake, candidate.settings, table)
+    if expected is not None:
+        figures["rows_expected"] = expected
+        if candidate.rows + accounts.figures["rows_of_other_files"] != expected:
+            wrong.append(f"{EXPECTATIONS_FILE} expects {expected} rows in all")
+    if wrong:
+        return CheckOutcome(passed=False, metadata={**figures, "wrong": "; ".join(wrong)})
+    is_well = not (figures["files_unreadable"] or figures["files_otherwise_in_ledger"])
+    return CheckOutcome(passed=is_well, metadata=figures, severity=dg.AssetCheckSeverity.WARN)
+
+
+def _consent(candidate: Candidate, without_consent: Callable[..., DataFrame], **more: object) -> CheckOutcome:
     from_date = candidate.settings.consent_from_date
     violations = without_consent(
-        candidate.frame, candidate.read("customer_landing"), from_date=from_date, **more
+        candidate.frame, candidate.snapshots.read("customer_landing"), from_date=from_date, **more
     )
     failing = violations.count()
-    return Outcome(
+    return CheckOutcome(
         passed=failing == 0,
         metadata={"rows": candidate.rows, "rows_without_consent": failing, "consent_from_date": from_date},
     )
 
 
-def consent_of_customers(candidate: Candidate) -> Outcome:
+def consent_of_customers(candidate: Candidate) -> CheckOutcome:
     """No customer is here who does not consent now."""
     return _consent(candidate, consent.customers_without_consent)
 
 
-def consent_of_readings(candidate: Candidate) -> Outcome:
+def consent_of_readings(candidate: Candidate) -> CheckOutcome:
     """No accelerometer reading is here of a person who does not consent now."""
     return _consent(candidate, consent.readings_without_consent)
 
 
-def consent_of_steps(candidate: Candidate) -> Outcome:
+def consent_of_steps(candidate: Candidate) -> CheckOutcome:
     """No step reading is here that may be of a person who does not consent now."""
     return _consent(candidate, consent.steps_without_consent)
 
 
-def consent_of_pairs(candidate: Candidate) -> Outcome:
+def consent_of_pairs(candidate: Candidate) -> CheckOutcome:
     """No pair of readings is here of a person who does not consent now."""
     return _consent(candidate, consent.pairs_without_consent, key=pseudonym_key(candidate.settings))
 
 
-def same_person(candidate: Candidate) -> Outcome:
+def same_person(candidate: Candidate) -> CheckOutcome:
     """No step reading is paired with a stranger's accelerometer reading.
 
     Under ``STEDI_ML_MATCH=timestamp`` pairs of strangers are what was asked for: they are counted and warned of.
     """
     own = consent.pairs_of_one_person(
         candidate.frame,
-        candidate.read("step_trainer_trusted"),
-        candidate.read("accelerometer_trusted"),
-        candidate.read("customer_curated"),
+        candidate.snapshots.read("step_trainer_trusted"),
+        candidate.snapshots.read("accelerometer_trusted"),
+        candidate.snapshots.read("customer_curated"),
         key=pseudonym_key(candidate.settings),
     ).count()
     asked_for = candidate.settings.ml_match == "timestamp"
-    return Outcome(
+    return CheckOutcome(
         passed=own == candidate.rows,
         metadata={"rows": candidate.rows, "pairs_of_strangers": candidate.rows - own},
         severity=dg.AssetCheckSeverity.WARN if asked_for else dg.AssetCheckSeverity.ERROR,
@@ -216,8 +258,22 @@ def same_person(candidate: Candidate) -> Outcome:
 
 def withheld_steps(candidate: Candidate) -> dict[str, int]:
     """Step readings of curated customers' devices that are withheld, since somebody untrusted owns them too."""
-    curated, landing = candidate.read("customer_curated"), candidate.read("customer_landing")
-    shared = tables.shared_with_untrusted(landing, candidate.read("customer_trusted"))
-    steps = candidate.read("step_trainer_landing").select(*tables.STEP_TRAINER).distinct()
+    curated, landing = (
+        candidate.snapshots.read("customer_curated"),
+        candidate.snapshots.read("customer_landing"),
+    )
+    shared = tables.shared_with_untrusted(landing, candidate.snapshots.read("customer_trusted"))
+    steps = candidate.snapshots.read("step_trainer_landing").select(*tables.STEP_TRAINER).distinct()
     withheld = steps.join(curated, "serialNumber", "left_semi").join(shared, "serialNumber", "left_semi")
     return {"withheld_readings": withheld.count()}
+
+
+CONSENT_OF_CUSTOMERS, CONSENT_OF_READINGS, CONSENT_OF_STEPS, CONSENT_OF_PAIRS = (
+    TableCheck(evaluate, _CONSENT_DESCRIPTION, reads=("customer_landing",))
+    for evaluate in (consent_of_customers, consent_of_readings, consent_of_steps, consent_of_pairs)
+)
+SAME_PERSON = TableCheck(
+    same_person,
+    "Every pair of readings is of one person.",
+    reads=("step_trainer_trusted", "accelerometer_trusted", "customer_curated"),
+)

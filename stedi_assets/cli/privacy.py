@@ -11,7 +11,7 @@ from stedi_assets.cli.common import CommandError, app, print_table
 from stedi_assets.settings import get_settings
 
 if TYPE_CHECKING:
-    from stedi_assets.landing.erasure import Findings
+    from stedi_assets.privacy.erasure import Findings
     from stedi_assets.settings import Settings
 
 # Dagster's states of a run that may still write to the lake.
@@ -31,9 +31,10 @@ def forget(
     """
     from pyiceberg.exceptions import CommitFailedException
 
-    from stedi_assets.lake.lake import Lake, PublishConflictError
-    from stedi_assets.landing import erasure
-    from stedi_assets.landing.raw_files import RewriteError
+    from stedi_assets.lake.lake import Lake
+    from stedi_assets.lake.publication import PublishConflictError
+    from stedi_assets.privacy import erasure
+    from stedi_assets.privacy.raw_files import RewriteError
 
     if "@" not in email.strip("@ "):
         raise CommandError("that is no e-mail address")
@@ -89,7 +90,7 @@ def _refresh(settings: Settings) -> None:
     import dagster as dg
 
     from stedi_assets.definitions import build_definitions
-    from stedi_assets.engine import SparkEngine
+    from stedi_assets.engine.session import SparkEngine
 
     is_kept = "DAGSTER_HOME" in os.environ
     with dg.DagsterInstance.get() if is_kept else dg.DagsterInstance.ephemeral() as instance:

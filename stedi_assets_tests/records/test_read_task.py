@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from stedi_assets.landing import reader
 from stedi_assets.landing.files import LandingFile, Listing
-from stedi_assets.records import mixed, piece, staging
+from stedi_assets.records import mixed, read_task, staging
 from stedi_assets.records.parse import parse_damaged
-from stedi_assets.records.piece import Job, Piece, TaskReport, run_task
+from stedi_assets.records.read_task import FileRange, ReadPlan, TaskReport, run_task
 from stedi_assets.records.source import Parsed
 from stedi_assets_tests.records.test_parse_properties import SOURCE, STABLE, damaged_files
 
 MEMORY = fsspec.filesystem("memory")
-JOB = Job(SOURCE, "memory://lake", {}, "memory://staged/landed", "memory://staged/quarantined", 7)
+PLAN = ReadPlan(SOURCE, "memory://lake", {}, "memory://staged/landed", "memory://staged/quarantined", 7)
 
 
 @pytest.fixture(autouse=True)
@@ -39,24 +39,24 @@ def rows(files: tuple[str, ...]) -> list[dict]:
     return sorted(found, key=lambda row: (row["source_file"], row["source_position"]))
 
 
-def read(content: bytes, name: str = "file.json", **sizes: int) -> reader.Reading:
-    """Read a file in pieces as the driver would have it done, but in this thread."""
+def read(content: bytes, name: str = "file.json", **sizes: int) -> reader.ReadResult:
+    """Read a file in ranges as the driver would have it done, but in this thread."""
     MEMORY.pipe_file(f"/lake/{name}", content)
     file = LandingFile(name, len(content), "1", name.endswith(".csv"), None)
-    sizes = {"pieces": 16, "overhang": 8, "gathered": 10**9, "worthwhile": 64} | sizes
+    sizes = {"ranges": 16, "overhang": 8, "gathered": 10**9, "worthwhile": 64} | sizes
 
-    def run(job, pieces, _):
-        return [TaskReport.from_json(run_task(job, (each,)).to_json()) for each in pieces]
+    def run(plan, ranges, _):
+        return [TaskReport.from_json(run_task(plan, (each,)).to_json()) for each in ranges]
 
     with (
         mock.patch.object(reader, "_run", run),
-        mock.patch.object(reader, "PIECE_BYTES", sizes["pieces"]),
-        mock.patch.object(piece, "PIECE_BYTES", sizes["pieces"]),
-        mock.patch.object(piece, "_OVERHANG_BYTES", sizes["overhang"]),
+        mock.patch.object(reader, "RANGE_BYTES", sizes["ranges"]),
+        mock.patch.object(read_task, "RANGE_BYTES", sizes["ranges"]),
+        mock.patch.object(read_task, "_OVERHANG_BYTES", sizes["overhang"]),
         mock.patch.object(staging, "GATHERED_BYTES", sizes["gathered"]),
         mock.patch.object(mixed, "_WORTHWHILE_LINES", sizes["worthwhile"]),
     ):
-        return reader.read_landing_files(JOB, [file], mock.Mock(), lambda: Listing((file,), ()))
+        return reader.read_landing_files(PLAN, [file], mock.Mock(), lambda: Listing((file,), ()))
 
 
 @lru_cache(maxsize=1)
@@ -65,7 +65,7 @@ def parsed_at_once(content: bytes) -> Parsed:
     return parse_damaged(content, 0, SOURCE, final=True)[0]
 
 
-def assert_as_at_once(content: bytes, reading: reader.Reading) -> None:
+def assert_as_at_once(content: bytes, reading: reader.ReadResult) -> None:
     whole = parsed_at_once(content)
     landed, quarantined = rows(reading.landed_files), rows(reading.quarantined_files)
     (file,) = reading.files
@@ -79,10 +79,10 @@ def assert_as_at_once(content: bytes, reading: reader.Reading) -> None:
     assert (file.repaired, file.drift) == (Counter(whole.repaired), Counter(whole.drift))
 
 
-def sizes_from(pieces: int) -> st.SearchStrategy[dict[str, int]]:
+def sizes_from(ranges: int) -> st.SearchStrategy[dict[str, int]]:
     return st.fixed_dictionaries(
         {
-            "pieces": st.integers(pieces, 600),
+            "ranges": st.integers(ranges, 600),
             "overhang": st.integers(0, 300),
             "gathered": st.sampled_from([0, 300, 10**9]),
             "worthwhile": st.sampled_from([2, 4, 64]),
@@ -96,7 +96,7 @@ sizes = sizes_from(1)
 def test_any_damaged_file_in_pieces_of_any_size_gives_what_it_gives_at_once():
     damaged = 0
 
-    # Of a few bytes, pieces of these long files cost most, and are like those of the short files below.
+    # Of a few bytes, ranges of these long files cost most, and are like those of the short files below.
     @settings(STABLE, max_examples=150)
     @given(damaged_files, sizes_from(20))
     def run(file, by):
@@ -154,8 +154,8 @@ def test_any_bytes_at_all_are_accounted_for(content, by):
 def test_a_line_inside_a_record_does_not_leave_it_though_it_fills_a_range_alone():
     inner = b'{"s":"in","i":1}'
     content = b'{"s":"out","i":2,"n":[\n' + inner + b"\n" + b"]}\n"
-    for pieces in range(1, len(content)):
-        reading = read(content, pieces=pieces, overhang=100)
+    for ranges in range(1, len(content)):
+        reading = read(content, ranges=ranges, overhang=100)
         assert_as_at_once(content, reading)
         assert [row["s"] for row in rows(reading.landed_files)] == ["out"]
 
@@ -184,15 +184,15 @@ PLAIN = b'{"s":"a","i":1}\n{"s":"b","i":22}\n{"s":"c","i":333}\n'
     ],
 )
 def test_wherever_a_file_is_cut_it_gives_what_it_gives_at_once(content):
-    for pieces in sizes_that_cut_differently(content):
+    for ranges in sizes_that_cut_differently(content):
         for overhang in (1, 40):
-            assert_as_at_once(content, read(content, pieces=pieces, overhang=overhang, worthwhile=2))
+            assert_as_at_once(content, read(content, ranges=ranges, overhang=overhang, worthwhile=2))
 
 
 def sizes_that_cut_differently(content: bytes) -> list[int]:
-    """Sizes of pieces that cut a file in different places, where those well inside one plain line count as one place.
+    """Sizes of ranges that cut a file in different places, where those well inside one plain line count as one place.
 
-    Of sizes below a line's, all of which put each line into pieces, these are a few.
+    Of sizes below a line's, all of which put each line into ranges, these are a few.
     """
     place = list(range(len(content)))
     for line in re.finditer(rb'\{"s":"[abc]","i":\d+\}', content):
@@ -207,17 +207,19 @@ def test_damage_in_the_middle_leaves_the_ranges_around_it_to_many_tasks():
     content = lines(50) + b"junk\n" + lines(50)
     MEMORY.pipe_file("/lake/file.json", content)
     file = LandingFile("file.json", len(content), "1", is_csv=False, compression=None)
-    with mock.patch.object(reader, "PIECE_BYTES", 200):
-        pieces = reader._pieces(file)
-    reports = [run_task(JOB, (each,)) for each in pieces]
-    in_doubt = [report for report in reports if report.pieces[0].in_doubt]
+    with mock.patch.object(reader, "RANGE_BYTES", 200):
+        ranges = reader._pieces(file)
+    reports = [run_task(PLAN, (each,)) for each in ranges]
+    in_doubt = [report for report in reports if report.ranges[0].in_doubt]
     assert len(in_doubt) == 1
     (run,) = reader._runs_in_doubt(reports, {"file.json": file})
     assert run.end - run.start < 400
 
 
-def whole(name: str, size: int, **other) -> Piece:
-    return Piece(name, 0, size, size, **({"is_csv": False, "compression": None, "is_settled": True} | other))
+def whole(name: str, size: int, **other) -> FileRange:
+    return FileRange(
+        name, 0, size, size, **({"is_csv": False, "compression": None, "is_settled": True} | other)
+    )
 
 
 @pytest.mark.parametrize(("compress", "compression"), [(gzip.compress, "gzip"), (bz2.compress, "bz2")])
@@ -226,11 +228,11 @@ def test_an_archive_that_breaks_off_leaves_nothing_of_it_and_everything_of_the_o
     MEMORY.pipe_file("/lake/broken", archive)
     MEMORY.pipe_file("/lake/good", lines(3))
     with (
-        mock.patch.object(piece, "PIECE_BYTES", 1_000),
+        mock.patch.object(read_task, "RANGE_BYTES", 1_000),
         mock.patch.object(staging, "GATHERED_BYTES", 5_000),
     ):
         report = run_task(
-            JOB,
+            PLAN,
             (
                 whole("good", len(lines(3))),
                 whole("broken", len(archive), compression=compression),
@@ -238,20 +240,20 @@ def test_an_archive_that_breaks_off_leaves_nothing_of_it_and_everything_of_the_o
             ),
         )
     assert [row["source_file"] for row in rows(report.landed_files)] == ["good"] * 6
-    assert [each.failure is None for each in report.pieces] == [True, False, True]
-    assert report.pieces[1].records == 0
+    assert [each.failure is None for each in report.ranges] == [True, False, True]
+    assert report.ranges[1].records == 0
 
 
 def test_a_file_that_is_shorter_or_longer_than_listed_is_read_as_far_as_it_was_listed():
     MEMORY.pipe_file("/lake/file.json", lines(3))
     size = len(lines(3))
     for listed, landed in ((size + 100, 3), (size, 3), (len(lines(2)), 2)):
-        report = run_task(JOB, (whole("file.json", listed),))
-        assert (report.pieces[0].landed, report.pieces[0].quarantined) == (landed, 0)
+        report = run_task(PLAN, (whole("file.json", listed),))
+        assert (report.ranges[0].landed, report.ranges[0].quarantined) == (landed, 0)
     ranges = tuple(
-        Piece("file.json", start, start + 20, 140, False, None, False) for start in range(0, 140, 20)
+        FileRange("file.json", start, start + 20, 140, False, None, False) for start in range(0, 140, 20)
     )
-    assert sum(each.landed for each in run_task(JOB, ranges).pieces) <= 3
+    assert sum(each.landed for each in run_task(PLAN, ranges).ranges) <= 3
 
 
 def test_network_faults_are_no_fault_of_the_file():
@@ -259,12 +261,15 @@ def test_network_faults_are_no_fault_of_the_file():
         mock.patch.object(MEMORY.__class__, "open", side_effect=ConnectionResetError),
         pytest.raises(ConnectionResetError),
     ):
-        run_task(JOB, (whole("file.json", 10),))
+        run_task(PLAN, (whole("file.json", 10),))
 
 
 def test_rows_are_written_whenever_they_are_many():
     MEMORY.pipe_file("/lake/file.json", lines(1_000))
-    with mock.patch.object(piece, "PIECE_BYTES", 1_000), mock.patch.object(staging, "GATHERED_BYTES", 5_000):
-        report = run_task(JOB, (whole("file.json", len(lines(1_000))),))
+    with (
+        mock.patch.object(read_task, "RANGE_BYTES", 1_000),
+        mock.patch.object(staging, "GATHERED_BYTES", 5_000),
+    ):
+        report = run_task(PLAN, (whole("file.json", len(lines(1_000))),))
     assert len(report.landed_files) >= 5
     assert [row["i"] for row in rows(report.landed_files)] == list(range(1_000))

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import struct
 import sys
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import dagster as dg
 from pydantic import PrivateAttr
 
-from stedi_assets import encryption
-from stedi_assets.s3a import s3a_config
+from stedi_assets import aws
+from stedi_assets.engine import probes
+from stedi_assets.engine.probes import EngineError
+from stedi_assets.engine.s3a import s3a_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,16 +32,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from stedi_assets.settings import Settings
-
-# Long enough for a far endpoint, short enough for a person who waits for the message.
-CONNECT_TIMEOUT_SECONDS = 5.0
-# PySpark starts its server here, and has no setting by which its client would look elsewhere.
-CONNECT_PORT = 15002
-_MASTER_PORT = 7077
-
-
-class EngineError(RuntimeError):
-    """The engine cannot be used; the message says what to install, start or set."""
 
 
 class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
@@ -93,7 +82,7 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
             self._pyspark = LazyPySparkResource(spark_config=self._spark_config())
             if self.spark.startswith("sc://") and self.on_s3:
                 try:
-                    _require_encryption(self.spark, self._pyspark.spark_session, self.kms_key_id)
+                    probes.require_encryption(self.spark, self._pyspark.spark_session, self.kms_key_id)
                 except EngineError:
                     self._stop()
                     raise
@@ -114,12 +103,12 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
         if self.spark == "sail":
             return {"spark.remote": self._start_sail()}
         if self.spark.startswith(("sc://", "spark://")):
-            _require_listener(self.spark)
+            probes.require_listener(self.spark)
         if self.spark.startswith("sc://"):
-            _require_connect_server(self.spark)
+            probes.require_connect_server(self.spark)
             return {"spark.remote": self.spark}
         if self.spark.startswith("spark://"):
-            _require_master(self.spark)
+            probes.require_master(self.spark)
         return apache_spark_config(self.spark) | self.server_config()
 
     def server_config(self) -> dict[str, str]:
@@ -129,7 +118,7 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
             # Spark logs a failed task with the row at which it failed; what is printed is kept as the run's log.
             "spark.log.level": "FATAL",
         }
-        return config | s3a_config() | encryption.s3a_config(self.kms_key_id) if self.on_s3 else config
+        return config | s3a_config() | aws.s3a_config(self.kms_key_id) if self.on_s3 else config
 
     def _start_sail(self) -> str:
         from pysail.spark import SparkConnectServer
@@ -139,7 +128,7 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
         if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
             # Sail refuses an S3 endpoint without TLS unless told; other clients take the address at its word.
             os.environ.setdefault("AWS_ALLOW_HTTP", "true")
-        os.environ.update(encryption.sail_environment(self.kms_key_id))
+        os.environ.update(aws.sail_environment(self.kms_key_id))
         self._sail = SparkConnectServer("127.0.0.1", 0)
         self._sail.start(background=True)
         host, port = self._sail.listening_address
@@ -166,7 +155,7 @@ def apache_spark_config(master: str) -> dict[str, str]:
             f"STEDI_SPARK={master} needs Java 17 or newer, and {java} is not there: install a Java runtime or set "
             "JAVA_HOME, or use the embedded engine with STEDI_SPARK=sail"
         )
-    _require_free_port(master)
+    probes.require_free_port(master)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     if master.startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -185,86 +174,3 @@ def _silence_quotations() -> None:
 
     for name in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):
         PySparkLogger.getLogger(name).disabled = True
-
-
-def _require_free_port(master: str) -> None:
-    """Fail clearly where PySpark's server would fail in Java, or its client meet another run's server."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", CONNECT_PORT))
-        except OSError:
-            raise EngineError(
-                f"STEDI_SPARK={master}: port {CONNECT_PORT}, which PySpark's driver needs, is in use, as by another "
-                "run with Apache Spark on this machine; wait for that run, or set STEDI_SPARK=sail or an sc:// server"
-            ) from None
-
-
-def _require_listener(url: str) -> None:
-    """Fail within seconds where the client would try again for minutes."""
-    address = urlsplit(url)
-    default_port = CONNECT_PORT if address.scheme == "sc" else _MASTER_PORT
-    try:
-        endpoint = (address.hostname or "", address.port or default_port)
-        socket.create_connection(endpoint, timeout=CONNECT_TIMEOUT_SECONDS).close()
-    except (OSError, ValueError) as error:
-        raise EngineError(
-            f"STEDI_SPARK={address.scheme}://{address.hostname}: nothing answers there ({error}); start the server, "
-            "correct the address, or use the embedded engine with STEDI_SPARK=sail"
-        ) from None
-
-
-def _require_connect_server(url: str) -> None:
-    """As ``_require_listener``, for what listens and is no Connect server, or none any more."""
-    import grpc
-    from pyspark.sql.connect.client import DefaultChannelBuilder
-
-    with DefaultChannelBuilder(url).toChannel() as channel:
-        try:
-            grpc.channel_ready_future(channel).result(timeout=CONNECT_TIMEOUT_SECONDS)
-        except grpc.FutureTimeoutError:
-            raise EngineError(
-                f"STEDI_SPARK=sc://{urlsplit(url).hostname}: what listens there does not answer as Spark Connect "
-                "does; restart it, correct the address, or use the embedded engine with STEDI_SPARK=sail"
-            ) from None
-
-
-def _require_master(url: str) -> None:
-    """As ``_require_connect_server``, for a standalone master, for which a driver waits for minutes without a word.
-
-    Spark's RPC has no greeting. Asked for a file that it has not, a master says so; one that wants a password or TLS
-    answers in another way, or hangs up.
-    """
-    address = urlsplit(url)
-    name = b"/files/stedi"
-    # Length of the whole, the number of StreamRequest, and the length of the name.
-    question = struct.pack(">QBI", 13 + len(name), 6, len(name)) + name
-    endpoint = (address.hostname, address.port or _MASTER_PORT)
-    try:
-        with (
-            suppress(ConnectionResetError),
-            socket.create_connection(endpoint, timeout=CONNECT_TIMEOUT_SECONDS) as probe,
-        ):
-            # A master that has just started, on a busy machine, was seen to take more than two seconds.
-            probe.settimeout(2 * CONNECT_TIMEOUT_SECONDS)
-            probe.sendall(question)
-            probe.recv(1024)
-    except TimeoutError:
-        raise EngineError(
-            f"STEDI_SPARK=spark://{address.hostname}: what listens there does not answer as a Spark master does; "
-            "restart it, correct the address, or use the embedded engine with STEDI_SPARK=sail"
-        ) from None
-
-
-def _require_encryption(url: str, session: SparkSession, kms_key_id: str | None) -> None:
-    """Refuse a Connect server that would write under another key.
-
-    A session cannot give it one: S3A keeps a bucket's file system as whoever used it first had it.
-    """
-    required = encryption.s3a_config(kms_key_id)
-    if any(session.conf.get(name, None) != value for name, value in required.items()):
-        settings = " and ".join(f"{name}={value}" for name, value in required.items())
-        raise EngineError(
-            f"STEDI_SPARK=sc://{urlsplit(url).hostname}: that server would not write under the key of "
-            f"STEDI_KMS_KEY_ID; start it with {settings}"
-        )

@@ -1,0 +1,62 @@
+"""The tables of a run, each in one state: what the run reads, and what it publishes over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.lake.aws_errors import LakeError
+from stedi_assets.lake.snapshot import Snapshot, read_files
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+    from pyspark.sql import DataFrame
+
+    from stedi_assets.contracts.contract import Contract
+    from stedi_assets.engine.session import SparkEngine
+    from stedi_assets.lake.lake import Lake
+
+
+class PinnedSnapshots:
+    """Gives a run the same snapshot of a table whenever the run reads it.
+
+    Attributes:
+        lake: The lake.
+        engine: The engine of the run.
+    """
+
+    def __init__(self, lake: Lake, engine: SparkEngine) -> None:
+        self.lake = lake
+        self.engine = engine
+        self._pinned: dict[str, Snapshot] = {}
+        self._bases: dict[str, Table] = {}
+
+    def base(self, contract: Contract) -> Table:
+        """The table that a step publishes, as it was when the step asked first: before the step read its inputs."""
+        if contract.name not in self._bases:
+            self._bases[contract.name] = self.lake.ensure_table(contract)
+        return self._bases[contract.name]
+
+    def published(self, table: str, snapshot: Snapshot) -> None:
+        """Have later steps of the run read what the run has published."""
+        self._pinned[table] = snapshot
+        self._bases.pop(table, None)
+
+    def snapshot(self, table: str) -> Snapshot:
+        """The snapshot of a table that the run reads.
+
+        Raises:
+            LakeError: The table was never published.
+        """
+        if table not in self._pinned:
+            snapshot = self.lake.snapshot(table)
+            if snapshot.snapshot_id is None:
+                raise LakeError(
+                    f"{table} has no rows to read, since it was never published: materialize it first"
+                )
+            self._pinned[table] = snapshot
+        return self._pinned[table]
+
+    def read(self, table: str) -> DataFrame:
+        """A table as a frame; see ``snapshot`` for what it raises."""
+        return read_files(CONTRACTS[table], self.snapshot(table).files, self.engine)

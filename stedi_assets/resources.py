@@ -1,0 +1,128 @@
+"""The resources of assets, sensors and jobs: lake, engine, settings, the tables of a run, and the IO manager.
+
+See https://docs.dagster.io/guides/build/external-resources. What a resource does belongs in its own package; here it
+meets Dagster. An error of ours or of AWS becomes a failure of a run here, too.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from pyspark.sql import DataFrame
+
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.engine.session import SparkEngine
+from stedi_assets.errors import StediError
+from stedi_assets.lake.aws_errors import explain, is_transient
+from stedi_assets.lake.lake import Lake
+from stedi_assets.lake.pinned import PinnedSnapshots
+from stedi_assets.lake.publication import RUN_ID, Staged, publish
+from stedi_assets.lake.snapshot import Snapshot
+from stedi_assets.settings import Settings
+
+# Clients try again for some seconds by themselves; this is for what takes longer. Bad data is never tried again.
+RETRIES, RETRY_AFTER_SECONDS = 2, 30
+
+
+@contextmanager
+def failing_clearly(lake: Lake, what: str) -> Iterator[None]:
+    """Turn an error into a failure whose message is for the user; a bug keeps its class and its stack.
+
+    An error of ours bears such a message, and one of AWS is explained. A fault of network or storage asks Dagster to
+    try the step again. What an engine says of an error is left out of the event log, since it may quote a row.
+
+    Args:
+        lake: The lake.
+        what: What is being done, by the name of its table or op.
+    """
+    try:
+        yield
+    except StediError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    except Exception as error:
+        message = explain(error, lake.uri) or _without_quotation(error, what)
+        if message is None:
+            raise
+        failure = dg.Failure(message).with_traceback(error.__traceback__)
+        if is_transient(error):
+            raise dg.RetryRequested(RETRIES, RETRY_AFTER_SECONDS) from failure
+        raise failure from None
+
+
+def _without_quotation(error: Exception, what: str) -> str | None:
+    """What may be said of an engine's error; None if it is no engine's."""
+    from pyspark.errors import PySparkException
+
+    if not isinstance(error, PySparkException):
+        return None
+    return (
+        f"{what}: the engine failed with {error.getCondition() or type(error).__name__}; its message is left out, "
+        "since it may quote a person's data; the stack trace says where it failed"
+    )
+
+
+class PinnedSnapshotsResource(dg.ConfigurableResource[PinnedSnapshots]):
+    """Makes the ``PinnedSnapshots`` of a run."""
+
+    lake: dg.ResourceDependency[Lake]
+    engine: dg.ResourceDependency[SparkEngine]
+
+    def create_resource(self, context: dg.InitResourceContext) -> PinnedSnapshots:  # noqa: ARG002 - Dagster's signature
+        """Make them when the run begins."""
+        return PinnedSnapshots(self.lake, self.engine)
+
+
+class LakeIOManager(dg.ConfigurableIOManager):
+    """Publishes what an asset staged, and reads the snapshots that the run has pinned; one for folder and S3.
+
+    What is staged has passed its audit before it gets here; see ``assets.lake_table``.
+    """
+
+    lake: dg.ResourceDependency[Lake]
+    snapshots: dg.ResourceDependency[PinnedSnapshots]
+
+    def handle_output(self, context: dg.OutputContext, obj: Staged) -> None:
+        """Publish a staged table.
+
+        Raises:
+            dg.Failure: Another run published the table meanwhile.
+        """
+        with failing_clearly(self.lake, obj.contract.name):
+            snapshot = publish(self.lake, obj, {RUN_ID: context.run_id})
+        self.snapshots.published(obj.contract.name, snapshot)
+        context.add_output_metadata(publication_metadata(self.lake, obj.contract.name, snapshot))
+
+    def load_input(self, context: dg.InputContext) -> DataFrame:
+        """The table as this run sees it."""
+        with failing_clearly(self.lake, context.asset_key.path[-1]):
+            if (contract := CONTRACTS.get(context.op_def.name)) is not None:
+                # The base before the inputs: whoever publishes between the two is noticed.
+                self.snapshots.base(contract)
+            return self.snapshots.read(context.asset_key.path[-1])
+
+
+def publication_metadata(lake: Lake, table: str, snapshot: Snapshot) -> dict[str, Any]:
+    """What the UI shows of a publication."""
+    return {
+        "dagster/row_count": snapshot.rows,
+        "dagster/uri": lake.address(CONTRACTS[table].folder),
+        "dagster/table_name": f"{lake.database}.{table}",
+        "snapshot_id": str(snapshot.snapshot_id),
+        "data_files": len(snapshot.files),
+        "size_in_bytes": snapshot.bytes,
+    }
+
+
+def build_resources(settings: Settings, engine: SparkEngine) -> dict[str, Any]:
+    """The resources of the lake, the engine and the policies that the settings name."""
+    lake = Lake(settings)
+    # One for the whole run: Dagster makes a nested resource anew unless it is a partial one, which it looks up.
+    snapshots: Any = PinnedSnapshotsResource.configure_at_launch(lake=lake, engine=engine)
+    return {
+        "settings": settings,
+        "lake": lake,
+        "engine": engine,
+        "snapshots": snapshots,
+        "io_manager": LakeIOManager(lake=lake, snapshots=snapshots),
+    }
