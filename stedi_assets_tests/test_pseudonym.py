@@ -1,12 +1,13 @@
 """The key of pseudonyms: where it comes from, and how it is kept."""
 
 import logging
+import re
 import threading
 from pathlib import Path
 
 import pytest
 
-from stedi_assets.privacy.pseudonym import key_file, pseudonym_key
+from stedi_assets.privacy.pseudonym import fingerprint, key_file, pseudonym_key
 from stedi_assets.settings import Settings, SettingsError
 
 
@@ -73,3 +74,9 @@ def test_a_lake_on_s3_needs_a_key(settings):
         SettingsError, match=r"STEDI_PSEUDONYM_KEY: a lake on S3 needs a key.*openssl rand -hex 32"
     ):
         pseudonym_key(settings.model_copy(update={"lake_uri": "s3://bucket/lake"}))
+
+
+def test_a_fingerprint_tells_keys_apart_and_shows_nothing_of_a_key():
+    assert fingerprint(b"a key of 16 letters") == fingerprint(b"a key of 16 letters")
+    assert fingerprint(b"a key of 16 letters") != fingerprint(b"b key of 16 letters")
+    assert re.fullmatch("[0-9a-f]{16}", fingerprint(b"a key of 16 letters"))

@@ -5,6 +5,8 @@ How a pseudonym is made of it belongs in ``transforms.people``.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 import os
 import secrets
@@ -17,7 +19,21 @@ from stedi_assets.settings import SettingsError
 if TYPE_CHECKING:
     from stedi_assets.settings import Settings
 
+# Key of a snapshot's summary that names the pseudonym key of the snapshot's rows.
+KEY_FINGERPRINT = "stedi.key-fingerprint"
 _KEY_BYTES = 32
+# No e-mail address, so that no person has this text's pseudonym.
+_FINGERPRINT_TEXT = b"fingerprint of the pseudonym key"
+_FINGERPRINT_DIGITS = 16
+
+
+def fingerprint(key: bytes) -> str:
+    """Name a key without showing it: the same key has the same fingerprint, and nobody can compute the key from it.
+
+    Returns:
+        Sixteen hexadecimal digits of the HMAC-SHA-256 of a fixed text under the key.
+    """
+    return hmac.new(key, _FINGERPRINT_TEXT, hashlib.sha256).hexdigest()[:_FINGERPRINT_DIGITS]
 
 
 def key_file(settings: Settings) -> Path:
