@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 from stedi_assets_tests import engines as both
+from stedi_assets_tests.aws_lake import new_lake, s3_server
+from stedi_assets_tests.builders.graph import Graph, KeptLake
+from stedi_assets_tests.builders.three_people import deliver_three_people
 from stedi_assets_tests.worlds import World, draw_worlds, landing_rows
+
+# The S3 and Glue server, and lakes in it: of one module, fixtures of all.
+__all__ = ["new_lake", "s3_server"]
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +56,22 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder}: set STEDI_TEST_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session")
+def kept_three_people(sail_engine: both.RunningEngine, tmp_path_factory: pytest.TempPathFactory) -> KeptLake:
+    """A lake of three people that was run once."""
+    lake = tmp_path_factory.mktemp("three") / "lake"
+    deliver_three_people(lake)
+    graph = Graph(str(lake), sail_engine)
+    graph.run()
+    return KeptLake(graph)
+
+
+@pytest.fixture
+def three_people(kept_three_people: KeptLake) -> Graph:
+    """The lake of three people as its first run left it."""
+    return kept_three_people.graph()
 
 
 @pytest.fixture(scope="session")

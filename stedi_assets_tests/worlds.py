@@ -9,7 +9,7 @@ from typing import NamedTuple
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from stedi_assets_tests.frames import T0, customer, reading, step
+from stedi_assets_tests.builders.rows import T0, customer, reading, step
 
 WORLDS = 2_000
 SPAN_MS = 100

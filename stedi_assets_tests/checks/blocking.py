@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from stedi_assets.exports import made_from
-from stedi_assets_tests.end_to_end.lakes import Graph
+from stedi_assets_tests.builders.graph import Graph
 
 DERIVED = (
     "customer_trusted",

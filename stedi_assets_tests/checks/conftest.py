@@ -3,8 +3,8 @@
 import dagster as dg
 import pytest
 
-from stedi_assets_tests.checks.small_lake import deliver_all
-from stedi_assets_tests.end_to_end.lakes import Graph, KeptLake
+from stedi_assets_tests.builders.graph import Graph, KeptLake
+from stedi_assets_tests.builders.small_lake import deliver_all
 
 
 @pytest.fixture(scope="package")

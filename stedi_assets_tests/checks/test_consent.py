@@ -5,6 +5,8 @@ import pytest
 
 from stedi_assets.transforms import tables
 from stedi_assets.transforms.pseudonym import with_customer_key
+from stedi_assets_tests.builders.graph import KEY
+from stedi_assets_tests.builders.small_lake import EARLY, e_mail
 from stedi_assets_tests.checks.blocking import (
     assert_blocked,
     assert_publishes,
@@ -12,8 +14,6 @@ from stedi_assets_tests.checks.blocking import (
     checks_in_log,
     figures_of,
 )
-from stedi_assets_tests.checks.small_lake import EARLY, e_mail
-from stedi_assets_tests.end_to_end.lakes import KEY
 
 BOB = e_mail("bob")
 

@@ -6,6 +6,8 @@ import pytest
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.transforms import tables
+from stedi_assets_tests.builders.graph import Graph
+from stedi_assets_tests.builders.small_lake import READINGS, deliver, deliver_all
 from stedi_assets_tests.checks.blocking import (
     assert_blocked,
     assert_publishes,
@@ -13,8 +15,6 @@ from stedi_assets_tests.checks.blocking import (
     checks_in_log,
     figures_of,
 )
-from stedi_assets_tests.checks.small_lake import READINGS, deliver, deliver_all
-from stedi_assets_tests.end_to_end.lakes import Graph
 
 
 def changed(real, change):

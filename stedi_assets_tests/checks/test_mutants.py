@@ -9,8 +9,8 @@ import types
 import pytest
 
 from stedi_assets.transforms import tables
+from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.checks.blocking import DERIVED, blocking
-from stedi_assets_tests.end_to_end.lakes import Graph
 
 IN_PEOPLE = '.agg(F.max(F.struct("lastUpdateDate", "refuses")).alias("newest"))'
 REFUSING = 'F.when(consented(), 0).otherwise(1).alias("refuses")'

@@ -8,9 +8,9 @@ import pytest
 
 from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.transforms import tables
+from stedi_assets_tests.builders.graph import Graph
+from stedi_assets_tests.builders.small_lake import CUSTOMERS, deliver, deliver_all, snapshot
 from stedi_assets_tests.checks.blocking import assert_blocked, assert_publishes, checks_in_log, figures_of
-from stedi_assets_tests.checks.small_lake import CUSTOMERS, deliver, deliver_all, snapshot
-from stedi_assets_tests.end_to_end.lakes import Graph
 
 # As by a join that finds rows more than once: function, table, its parent, and a column that tells copies apart,
 # so that nothing is wrong but their number.

@@ -4,9 +4,9 @@ import dagster as dg
 import pyspark.sql.functions as F
 
 from stedi_assets.transforms import tables
+from stedi_assets_tests.builders.graph import Graph
+from stedi_assets_tests.builders.small_lake import deliver_all
 from stedi_assets_tests.checks.blocking import assert_blocked, assert_publishes, checks_in_log, figures_of
-from stedi_assets_tests.checks.small_lake import deliver_all
-from stedi_assets_tests.end_to_end.lakes import Graph
 
 TABLE = "machine_learning_curated"
 # Seven trusted devices, each read at three moments, at which seven people have a reading each. A device is one

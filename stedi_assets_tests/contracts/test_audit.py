@@ -12,7 +12,17 @@ from pyspark.sql import types as T
 from stedi_assets.contracts.audit import audit, structure_problems
 from stedi_assets.contracts.contract import block, column, contract_of
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets_tests.frames import ANN, SERIAL, SERIAL_2, T0, customer, frame, frame_of, reading, step
+from stedi_assets_tests.builders.rows import (
+    ANN,
+    SERIAL,
+    SERIAL_2,
+    T0,
+    customer,
+    frame,
+    frame_of,
+    reading,
+    step,
+)
 
 QUARANTINED = {"raw_text": "{", "reasons": ["truncated"]}
 LEDGER = {

@@ -7,7 +7,7 @@ import pytest
 
 from stedi_assets.contracts import consent
 from stedi_assets.transforms import tables
-from stedi_assets_tests.frames import (
+from stedi_assets_tests.builders.rows import (
     ANN,
     BOB,
     KEY,

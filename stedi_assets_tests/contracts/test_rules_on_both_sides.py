@@ -6,7 +6,7 @@ import pytest
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.predicates import breaks
 from stedi_assets.records.rules import failing
-from stedi_assets_tests.frames import SERIAL, T0, frame
+from stedi_assets_tests.builders.rows import SERIAL, T0, frame
 
 LANDING = ("customer_landing", "accelerometer_landing", "step_trainer_landing")
 NUMBERS = {

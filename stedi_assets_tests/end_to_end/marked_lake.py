@@ -7,9 +7,9 @@ import gzip
 import json
 from pathlib import Path
 
-from stedi_assets_tests.checks.small_lake import deliver
-from stedi_assets_tests.end_to_end.lakes import KEY
-from stedi_assets_tests.frames import T0, customer, reading, step
+from stedi_assets_tests.builders.graph import KEY
+from stedi_assets_tests.builders.rows import T0, customer, reading, step
+from stedi_assets_tests.builders.small_lake import deliver
 
 MARKS = ("leakmail", "leakname", "990017", "fade1eaf", KEY)
 

@@ -15,7 +15,7 @@ from dagster._serdes import serialize_value
 from stedi_assets.exports import exports
 from stedi_assets.landing import reader
 from stedi_assets.transforms import tables
-from stedi_assets_tests.end_to_end.lakes import EIGHT, KEY, Graph
+from stedi_assets_tests.builders.graph import EIGHT, KEY, Graph
 from stedi_assets_tests.end_to_end.marked_lake import MARKS, e_mail, marked_lake
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets_tests.end_to_end.lakes import EIGHT, Graph, checks_of, copy_landing
+from stedi_assets_tests.builders.graph import EIGHT, Graph, checks_of, copy_landing
 
 REPOSITORY = Path(__file__).parents[2]
 # Measured on the reference data set by three independent implementations.

@@ -1,7 +1,7 @@
 import pytest
 
-from stedi_assets_tests.end_to_end.lakes import Graph
-from stedi_assets_tests.landing.deliveries import Lake
+from stedi_assets_tests.builders.deliveries import Lake
+from stedi_assets_tests.builders.graph import Graph
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from fsspec.implementations.local import LocalFileSystem
 from stedi_assets.landing import ingest, ledger, reader
 from stedi_assets.records import mixed, staging
 from stedi_assets.resources import LakeIOManager
-from stedi_assets_tests.landing.deliveries import (
+from stedi_assets_tests.builders.deliveries import (
     LANDING,
     QUARANTINE,
     figure,

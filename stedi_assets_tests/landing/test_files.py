@@ -7,7 +7,7 @@ import os
 import pytest
 
 from stedi_assets.landing.files import list_landing
-from stedi_assets_tests.landing.deliveries import LANDING, QUARANTINE, lines, metadata, reading
+from stedi_assets_tests.builders.deliveries import LANDING, QUARANTINE, lines, metadata, reading
 
 IGNORED = [
     "readings.json.tmp",

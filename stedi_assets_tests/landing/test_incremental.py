@@ -3,9 +3,7 @@
 import json
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets_tests.end_to_end.lakes import Graph, checks_of
-from stedi_assets_tests.frames import customer
-from stedi_assets_tests.landing.deliveries import (
+from stedi_assets_tests.builders.deliveries import (
     LANDING,
     QUARANTINE,
     Lake,
@@ -15,6 +13,8 @@ from stedi_assets_tests.landing.deliveries import (
     reading,
     row_count,
 )
+from stedi_assets_tests.builders.graph import Graph, checks_of
+from stedi_assets_tests.builders.rows import customer
 
 BROKEN = b'{"user": "ann@example.org", "timest\n'
 

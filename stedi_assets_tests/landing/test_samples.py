@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stedi_assets_tests.end_to_end.lakes import Graph
+from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.engines import RunningEngine
 
 SOURCES = ("customer", "accelerometer", "step_trainer")

@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 from stedi_assets.landing import reader
 from stedi_assets.records import read_task, staging
 from stedi_assets.records.split import MAX_RECORD_BYTES
-from stedi_assets_tests.landing.deliveries import (
+from stedi_assets_tests.builders.deliveries import (
     LANDING,
     figure,
     lines,

@@ -13,9 +13,9 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.privacy import erasure
 from stedi_assets.privacy.erasure import ErasureError, forget, survey
 from stedi_assets.privacy.raw_files import RewriteError, rewrite
-from stedi_assets_tests.end_to_end.lakes import KEY, Graph, KeptLake, checks_of
-from stedi_assets_tests.frames import SERIAL, T0
-from stedi_assets_tests.privacy.small_lakes import (
+from stedi_assets_tests.builders.graph import KEY, Graph, KeptLake, checks_of
+from stedi_assets_tests.builders.rows import SERIAL, T0
+from stedi_assets_tests.builders.three_people import (
     ANN,
     MARKS,
     PROVENANCE,

@@ -10,8 +10,8 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.maintenance import Removed, retain, unreferenced
 from stedi_assets.lake.publication import new_folder
 from stedi_assets.privacy.erasure import forget
-from stedi_assets_tests.end_to_end.lakes import Graph
-from stedi_assets_tests.privacy.small_lakes import (
+from stedi_assets_tests.builders.graph import Graph
+from stedi_assets_tests.builders.three_people import (
     ANN,
     MARKS,
     VIC,

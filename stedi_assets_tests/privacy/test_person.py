@@ -3,7 +3,7 @@
 import pytest
 
 from stedi_assets.privacy.person import Person
-from stedi_assets_tests.privacy.small_lakes import VIC, VIC_NAME, VIC_SERIAL
+from stedi_assets_tests.builders.three_people import VIC, VIC_NAME, VIC_SERIAL
 
 PERSON = Person(VIC, names=frozenset([VIC_NAME, ""]), devices=frozenset([VIC_SERIAL]))
 

@@ -7,9 +7,9 @@ import pytest
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.maintenance import retain
-from stedi_assets_tests.end_to_end.lakes import Graph
-from stedi_assets_tests.frames import T0
-from stedi_assets_tests.privacy.small_lakes import (
+from stedi_assets_tests.builders.graph import Graph
+from stedi_assets_tests.builders.rows import T0
+from stedi_assets_tests.builders.three_people import (
     MARKS,
     VIC,
     VIC_NAME,

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from stedi_assets.transforms import tables
-from stedi_assets_tests.frames import KEY, frame, rows_of
+from stedi_assets_tests.builders.rows import KEY, frame, rows_of
 from stedi_assets_tests.transforms import oracle
 from stedi_assets_tests.worlds import WORLDS, world_of
 

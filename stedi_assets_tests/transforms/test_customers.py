@@ -2,7 +2,17 @@
 
 import pytest
 
-from stedi_assets_tests.frames import ANN, BOB, SERIAL, SERIAL_2, T0, customer, derived, reading, values
+from stedi_assets_tests.builders.rows import (
+    ANN,
+    BOB,
+    SERIAL,
+    SERIAL_2,
+    T0,
+    customer,
+    derived,
+    reading,
+    values,
+)
 
 
 def trusted(engine, *customers, columns=("email", "serialNumber", "lastUpdateDate")):

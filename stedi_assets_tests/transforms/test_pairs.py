@@ -4,7 +4,7 @@ import hashlib
 import hmac
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets_tests.frames import (
+from stedi_assets_tests.builders.rows import (
     ANN,
     BOB,
     KEY,

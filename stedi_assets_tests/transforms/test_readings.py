@@ -2,7 +2,7 @@
 
 import pytest
 
-from stedi_assets_tests.frames import (
+from stedi_assets_tests.builders.rows import (
     ANN,
     BOB,
     SERIAL,

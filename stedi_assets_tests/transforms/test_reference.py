@@ -11,7 +11,7 @@ from pyspark.sql.types import StructType
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import PROVENANCE
 from stedi_assets.transforms import tables
-from stedi_assets_tests.frames import KEY
+from stedi_assets_tests.builders.rows import KEY
 
 # (consent_from_date, on_timestamp_only): rows by table
 EXPECTED = {

@@ -20,8 +20,8 @@ from stedi_assets.lake.lake import Lake
 from stedi_assets.landing.files import SOURCES
 from stedi_assets.settings import Settings
 from stedi_assets_tests.aws_lake import REGION
-from stedi_assets_tests.end_to_end.lakes import Graph
-from stedi_assets_tests.privacy.small_lakes import VIC, deliver_three_people
+from stedi_assets_tests.builders.graph import Graph
+from stedi_assets_tests.builders.three_people import VIC, deliver_three_people
 
 PSEUDONYM_KEY = "0123456789abcdef"
 

@@ -15,8 +15,8 @@ from stedi_assets import cli
 from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.settings import get_settings
-from stedi_assets_tests.checks.small_lake import deliver, deliver_all
-from stedi_assets_tests.end_to_end.lakes import Graph
+from stedi_assets_tests.builders.graph import Graph
+from stedi_assets_tests.builders.small_lake import deliver, deliver_all
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_sql_as_json_and_csv(stedi, graph):
     assert list(csv.reader(io.StringIO(out))) == [["n", "nothing", "text", "x"], ["21", "", 'a,"b', "1.5"]]
 
 
-SQL = Path(__file__).parents[1] / "sql"
+SQL = Path(__file__).parents[2] / "sql"
 
 
 def test_sql_files_in_athenas_sql_run_on_published_tables(stedi, graph):

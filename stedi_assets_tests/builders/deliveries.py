@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from stedi_assets_tests.end_to_end.lakes import Graph, checks_of
+from stedi_assets_tests.builders.graph import Graph, checks_of
 
 T0 = 1_704_067_200_000
 SOURCE = "accelerometer"

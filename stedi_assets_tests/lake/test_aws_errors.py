@@ -16,7 +16,7 @@ import pytest
 import s3fs
 
 from stedi_assets.definitions import build_definitions
-from stedi_assets_tests.end_to_end.lakes import Graph
+from stedi_assets_tests.builders.graph import Graph
 
 DATA = Path(__file__).parents[2] / "data"
 

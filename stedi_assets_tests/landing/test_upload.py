@@ -14,7 +14,7 @@ from stedi_assets.lake.lake import Lake
 from stedi_assets.landing.files import SOURCES, list_landing
 from stedi_assets.landing.upload import Uploader
 from stedi_assets.settings import Settings, get_settings
-from stedi_assets_tests.end_to_end.lakes import Graph
+from stedi_assets_tests.builders.graph import Graph
 
 DATA = Path(__file__).parents[2] / "data"
 RECORDS = {

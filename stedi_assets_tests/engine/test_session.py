@@ -14,7 +14,7 @@ from stedi_assets.engine.session import SparkEngine, apache_spark_config
 from stedi_assets.lake.lake import Lake
 from stedi_assets.lake.snapshot import snapshot_of
 from stedi_assets.settings import Settings
-from stedi_assets_tests.checks.small_lake import deliver_all
+from stedi_assets_tests.builders.small_lake import deliver_all
 
 
 def free_port() -> int:

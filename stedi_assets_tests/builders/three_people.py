@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from stedi_assets_tests import frames
-from stedi_assets_tests.end_to_end.lakes import Graph
-from stedi_assets_tests.frames import SERIAL, SERIAL_2, T0
+from stedi_assets_tests.builders import rows as frames
+from stedi_assets_tests.builders.graph import Graph
+from stedi_assets_tests.builders.rows import SERIAL, SERIAL_2, T0
 
 ANN = "ann@example.org"
 # Marks that nothing but this person's data has.

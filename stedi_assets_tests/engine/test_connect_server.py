@@ -9,9 +9,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from stedi_assets_tests.end_to_end.lakes import Graph
+from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.end_to_end.test_pipeline import comparable, sample_lake, stated_counts
-from stedi_assets_tests.spark.conftest import connect_server
+from stedi_assets_tests.engine.conftest import connect_server
 
 DATA = Path(__file__).parents[2] / "data"
 # What the operator of a server for so few rows would choose; the lake needs none of it.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stedi_assets_tests.frames import T0, customer, reading, step
+from stedi_assets_tests.builders.rows import T0, customer, reading, step
 
 _PROVENANCE = {"source_file", "source_position", "ingested_at"}
 DAY = 86_400_000

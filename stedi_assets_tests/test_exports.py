@@ -15,7 +15,7 @@ from stedi_assets.exports import exports, made_from, main
 from stedi_assets.lake.iceberg import iceberg_schema
 from stedi_assets.records.source import REASONS, REPAIRS
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[1]
 ATHENA_TYPES = {"string": "STRING", "long": "BIGINT", "double": "DOUBLE", "list<string>": "ARRAY<STRING>"}
 
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from stedi_assets.cli import app
 from stedi_assets.cli.common import CommandError
 from stedi_assets.settings import get_settings
-from stedi_assets_tests.end_to_end.lakes import Graph
-from stedi_assets_tests.landing.deliveries import lines, reading
+from stedi_assets_tests.builders.deliveries import lines, reading
+from stedi_assets_tests.builders.graph import Graph
 
 CUT = '{"user": "ann@example.org", "timest'
 

@@ -13,8 +13,8 @@ from stedi_assets import cli
 from stedi_assets.cli.common import CommandError
 from stedi_assets.privacy.raw_files import RewriteError
 from stedi_assets.settings import Settings
-from stedi_assets_tests.end_to_end.lakes import KEY, Graph
-from stedi_assets_tests.privacy.small_lakes import (
+from stedi_assets_tests.builders.graph import KEY, Graph
+from stedi_assets_tests.builders.three_people import (
     ANN,
     MARKS,
     VIC,

@@ -14,10 +14,7 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from stedi_assets_tests.aws_lake import new_lake, s3_server
 from stedi_assets_tests.engines import await_listener
-
-__all__ = ["cluster", "materialize", "new_lake", "s3_server"]
 
 # Makes an interpreter behave as one in which this package was never installed.
 WITHOUT_THE_PACKAGE = "import sys\nsys.modules['stedi_assets'] = None\n"

@@ -1,0 +1,1 @@
+"""Builders of test data: rows, files delivered, lakes, and the graph run on them."""

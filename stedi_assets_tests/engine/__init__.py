@@ -1,0 +1,1 @@
+"""The engine: Sail, and Apache Spark in processes of its own."""

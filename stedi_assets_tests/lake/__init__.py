@@ -1,0 +1,1 @@
+"""The lake: its tables, what is published, and what is cleared away."""

@@ -1,1 +1,0 @@
-"""Tests of a lake on S3, against a server process."""

@@ -1,1 +1,0 @@
-"""Apache Spark in processes of its own: a cluster, a Connect server, S3."""
