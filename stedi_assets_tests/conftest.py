@@ -15,7 +15,7 @@ from stedi_assets_tests import engines as both
 from stedi_assets_tests.aws_lake import new_lake, s3_server
 from stedi_assets_tests.builders.graph import Graph, KeptLake
 from stedi_assets_tests.builders.three_people import deliver_three_people
-from stedi_assets_tests.worlds import World, draw_worlds, landing_rows
+from stedi_assets_tests.builders.worlds import World, draw_worlds, landing_rows
 
 # The S3 and Glue server, and lakes in it: of one module, fixtures of all.
 __all__ = ["new_lake", "s3_server"]

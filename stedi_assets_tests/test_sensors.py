@@ -10,8 +10,9 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from stedi_assets.definitions import build_definitions
 from stedi_assets.sensors import landing_files_sensor
 from stedi_assets.settings import Settings
+from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import Graph
-from stedi_assets_tests.builders.small_lake import CUSTOMERS, READINGS, STEPS, deliver, deliver_all
+from stedi_assets_tests.builders.small_lake import CUSTOMERS, READINGS, STEPS, deliver_all
 
 BELOW_STEPS = {
     "step_trainer_landing",

@@ -60,8 +60,8 @@ class Graph:
             raise_on_error=False,
         )
         if ok and not result.success:
-            failures = [event.event_specific_data for event in result.all_events if event.is_failure]
-            raise AssertionError(failures)
+            failed = [event.event_specific_data.error for event in result.all_events if event.is_step_failure]
+            raise AssertionError("\n".join(error.to_string() for error in failed if error))
         return result
 
     def rows(self) -> dict[str, int]:
@@ -100,6 +100,15 @@ def checks_of(result: dg.ExecuteInProcessResult, table: str) -> dict[str, dg.Ass
         for check in result.get_asset_check_evaluations()
         if check.asset_key.to_user_string() == table
     }
+
+
+def comparable(graph: Graph) -> dict[str, list[str]]:
+    """Every table's rows but for when they were ingested."""
+    rows = {name: graph.table(name) for name in CONTRACTS if name != "landing_files"}
+    for table in rows.values():
+        for row in table:
+            row.pop("ingested_at", None)
+    return {name: sorted(repr(sorted(row.items())) for row in table) for name, table in rows.items()}
 
 
 def copy_landing(source: Path, lake: Path) -> Path:

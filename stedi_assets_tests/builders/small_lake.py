@@ -1,13 +1,11 @@
-"""A small literal lake with every oddity of consent, and files delivered to it as a source delivers them."""
+"""A small literal lake with every oddity of consent."""
 
-import json
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.rows import T0, customer, reading, step
 
-_PROVENANCE = {"source_file", "source_position", "ingested_at"}
 DAY = 86_400_000
 # When snapshots were taken, and when readings were.
 OLD, NEW = T0 + DAY, T0 + 2 * DAY
@@ -86,18 +84,6 @@ STEPS = [
     for distance, number in enumerate(SERIALS)
     for at in (EARLY, *MOMENTS)
 ]
-
-
-def deliver(lake: Path, source: str, records: Iterable[Mapping[str, Any]], file: str = "1.json") -> Path:
-    """Write records as a landing file, one JSON object a line, without what is absent."""
-    path = lake / source / "landing" / file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fields = (
-        {name: value for name, value in record.items() if value is not None and name not in _PROVENANCE}
-        for record in records
-    )
-    path.write_text("".join(f"{json.dumps(record)}\n" for record in fields))
-    return path
 
 
 def deliver_all(lake: Path) -> Path:

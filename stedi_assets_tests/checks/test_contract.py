@@ -6,8 +6,9 @@ import pytest
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.transforms import tables
+from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import Graph
-from stedi_assets_tests.builders.small_lake import READINGS, deliver, deliver_all
+from stedi_assets_tests.builders.small_lake import READINGS, deliver_all
 from stedi_assets_tests.checks.blocking import (
     assert_blocked,
     assert_publishes,

@@ -8,8 +8,9 @@ import pytest
 
 from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.transforms import tables
+from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import Graph
-from stedi_assets_tests.builders.small_lake import CUSTOMERS, deliver, deliver_all, snapshot
+from stedi_assets_tests.builders.small_lake import CUSTOMERS, deliver_all, snapshot
 from stedi_assets_tests.checks.blocking import assert_blocked, assert_publishes, checks_in_log, figures_of
 
 # As by a join that finds rows more than once: function, table, its parent, and a column that tells copies apart,

@@ -15,8 +15,9 @@ from stedi_assets import cli
 from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.settings import get_settings
+from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import Graph
-from stedi_assets_tests.builders.small_lake import deliver, deliver_all
+from stedi_assets_tests.builders.small_lake import deliver_all
 
 
 @pytest.fixture(scope="module")

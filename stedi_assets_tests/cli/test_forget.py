@@ -13,18 +13,11 @@ from stedi_assets import cli
 from stedi_assets.cli.common import CommandError
 from stedi_assets.privacy.raw_files import RewriteError
 from stedi_assets.settings import Settings
+from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import KEY, Graph
-from stedi_assets_tests.builders.three_people import (
-    ANN,
-    MARKS,
-    VIC,
-    VIC_NAME,
-    VIC_SERIAL,
-    customer,
-    deliver,
-    deliver_three_people,
-    holding,
-)
+from stedi_assets_tests.builders.rows import ANN, customer
+from stedi_assets_tests.builders.three_people import MARKS, VIC, VIC_NAME, VIC_SERIAL, deliver_three_people
+from stedi_assets_tests.byte_search import holding
 
 
 @pytest.fixture
@@ -51,7 +44,7 @@ def test_a_dry_run_shows_what_would_go_and_names_nobody(lake):
     shown = " ".join(result.stdout.replace("│", "").split())
     assert "table customer_landing 1" in shown
     assert "table machine_learning_curated 5" in shown
-    assert "file accelerometer/landing/one.json 5" in shown
+    assert "file accelerometer/landing/1.json 5" in shown
     assert not any(mark in result.stdout for mark in (ANN, *MARKS))
     assert {path: path.read_bytes() for path in lake.rglob("*") if path.is_file()} == before
 
@@ -93,14 +86,14 @@ def test_a_shared_device_is_told_and_why_its_readings_stay(graph, lake):
 
 def test_a_failure_says_what_to_do(graph, monkeypatch):
     def fail(*_, **__) -> None:
-        raise RewriteError("customer/landing/one.json is so damaged")
+        raise RewriteError("customer/landing/1.json is so damaged")
 
     monkeypatch.setattr("stedi_assets.privacy.erasure.rewrite", fail)
     # The lake is up to date.
     monkeypatch.setattr(cli.privacy, "_refresh", lambda _: None)
     result = stedi(VIC, "--yes")
     assert isinstance(result.exception, CommandError)
-    assert str(result.exception) == "not finished: customer/landing/one.json is so damaged"
+    assert str(result.exception) == "not finished: customer/landing/1.json is so damaged"
 
 
 def test_no_address_is_refused(graph):

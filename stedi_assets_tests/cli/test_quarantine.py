@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 from stedi_assets.cli import app
 from stedi_assets.cli.common import CommandError
 from stedi_assets.settings import get_settings
-from stedi_assets_tests.builders.deliveries import lines, reading
+from stedi_assets_tests.builders.files import lines
 from stedi_assets_tests.builders.graph import Graph
+from stedi_assets_tests.builders.readings_lake import reading
 
 CUT = '{"user": "ann@example.org", "timest'
 

@@ -19,9 +19,9 @@ from pyiceberg.catalog import Catalog, load_catalog
 from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.landing.files import SOURCES
+from stedi_assets_tests.builders.known_lakes import stated_counts
 from stedi_assets_tests.deploy.conftest import REGION, AwsServer, Stack, deploy
 from stedi_assets_tests.deploy.test_permissions import READERS, ROLES
-from stedi_assets_tests.end_to_end.test_pipeline import stated_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

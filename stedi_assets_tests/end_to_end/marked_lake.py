@@ -7,9 +7,9 @@ import gzip
 import json
 from pathlib import Path
 
+from stedi_assets_tests.builders.files import deliver, line, record
 from stedi_assets_tests.builders.graph import KEY
 from stedi_assets_tests.builders.rows import T0, customer, reading, step
-from stedi_assets_tests.builders.small_lake import deliver
 
 MARKS = ("leakmail", "leakname", "990017", "fade1eaf", KEY)
 
@@ -37,10 +37,8 @@ def snapshot(person: int, **other) -> dict:
     )
 
 
-def text(record: dict) -> str:
-    return json.dumps(
-        {name: value for name, value in record.items() if not name.startswith(("source_", "ingested"))}
-    )
+def text(row: dict) -> str:
+    return line(row).decode()
 
 
 def broken_customers() -> bytes:
@@ -70,7 +68,7 @@ def broken_customers() -> bytes:
         f'"{e_mail(125)}"',
         f'["{name(126)}", "{phone(126)}"]',
         f"{name(127)}; {e_mail(127)}; {phone(127)}",
-        json.dumps({"someone": snapshot(128)}),
+        json.dumps({"someone": record(snapshot(128))}),
         '{"customerName": "Leakname129 \\ud800", "email": "' + e_mail(129) + '"}',
     ]
     undecodable = f'{{"email": "{e_mail(130)}", "customerName": "Leakname130 '.encode() + b'\xff\xfe"}'

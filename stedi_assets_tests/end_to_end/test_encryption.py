@@ -89,7 +89,7 @@ def test_everything_written_is_under_the_key_of_the_setting(versioned_lake, new_
 
     deliver_three_people(tmp_path)
     files = [
-        (tmp_path / source / "landing" / "one.json").rename(tmp_path / f"{source}.json") for source in SOURCES
+        (tmp_path / source / "landing" / "1.json").rename(tmp_path / f"{source}.json") for source in SOURCES
     ]
     stedi("upload", *map(str, files))
     # Runs the whole graph, rewrites raw files and landing tables, runs the graph again, and erases the history.
@@ -111,7 +111,7 @@ def test_without_the_setting_the_buckets_own_key_is_used(versioned_lake, sail_en
     deliver_three_people(tmp_path)
     filesystem = Lake(Settings(lake_uri=lake, pseudonym_key=PSEUDONYM_KEY)).filesystem
     for source in SOURCES:
-        name = f"{source}/landing/one.json"
+        name = f"{source}/landing/1.json"
         filesystem.pipe_file(f"{lake}/{name}", (tmp_path / name).read_bytes())
     Graph(lake, sail_engine).run()
     objects = written(lake)
@@ -151,12 +151,12 @@ def test_metadata_in_a_catalog_of_the_users_own(versioned_lake, new_key, monkeyp
     # PyIceberg reads its configuration when it is imported.
     monkeypatch.setattr("pyiceberg.catalog._ENV_CONFIG", Config())
     settings = Settings(lake_uri=lake, pseudonym_key=PSEUDONYM_KEY, kms_key_id=key)
-    Lake(settings).table(CONTRACTS["customer_trusted"])
+    Lake(settings).ensure_table(CONTRACTS["customer_trusted"])
     assert [encryption for _, encryption in written(lake)] == [("aws:kms", key)]
 
 
 def test_apache_spark_is_told_of_the_key():
-    """That it heeds these is shown where it is run on S3, in ``spark``."""
+    """A run on S3 in ``engine/test_connect_server.py`` shows that Apache Spark heeds the key."""
     settings = Settings(lake_uri="s3://bucket/lake", pseudonym_key=PSEUDONYM_KEY, kms_key_id="alias/lake")
     config = SparkEngine.of(settings).server_config()
     assert config["spark.hadoop.fs.s3a.encryption.algorithm"] == "SSE-KMS"

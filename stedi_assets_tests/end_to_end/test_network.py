@@ -13,9 +13,10 @@ from s3fs import S3FileSystem
 from stedi_assets import resources
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake import glue
+from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.builders.rows import reading, step
-from stedi_assets_tests.builders.small_lake import NEW, deliver, deliver_all, e_mail, serial, snapshot
+from stedi_assets_tests.builders.small_lake import NEW, deliver_all, e_mail, serial, snapshot
 from stedi_assets_tests.end_to_end.fault_proxy import FAULTS, FaultProxy, Plan, running_proxy
 
 DATA = Path(__file__).parents[2] / "data"

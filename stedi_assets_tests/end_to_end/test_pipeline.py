@@ -5,19 +5,11 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import pytest
-import yaml
 
 from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets_tests.builders.graph import EIGHT, Graph, checks_of, copy_landing
-
-REPOSITORY = Path(__file__).parents[2]
-# Measured on the reference data set by three independent implementations.
-REFERENCE = {
-    "default": ({}, (956, 81273, 28680, 482, 40981, 482, 14460, 40981)),
-    "consent dates": ({"consent_from_date": True}, (956, 81273, 28680, 482, 32025, 464, 11297, 32025)),
-    "time only": ({"ml_match": "timestamp"}, (956, 81273, 28680, 482, 40981, 482, 14460, 43681)),
-}
+from stedi_assets_tests.builders.graph import EIGHT, Graph, checks_of, comparable, copy_landing
+from stedi_assets_tests.builders.known_lakes import REFERENCE, sample_lake, stated_counts
 
 
 @pytest.fixture(scope="module")
@@ -32,25 +24,6 @@ def test_reference_counts(reference, engine, column):
     graph = Graph(str(reference), engine, policies)
     graph.run()
     assert graph.rows() == dict(zip(EIGHT, expected, strict=True))
-
-
-def sample_lake(folder: Path) -> Path:
-    copy_landing(REPOSITORY / "data", folder)
-    (folder / EXPECTATIONS_FILE).write_bytes((REPOSITORY / "data" / EXPECTATIONS_FILE).read_bytes())
-    return folder
-
-
-def stated_counts(column: str) -> dict[str, int]:
-    return yaml.safe_load((REPOSITORY / "data" / EXPECTATIONS_FILE).read_text())["row_counts"][column]
-
-
-def comparable(graph: Graph) -> dict[str, list[str]]:
-    """Every table's rows but for when they were ingested."""
-    rows = {name: graph.table(name) for name in CONTRACTS if name != "landing_files"}
-    for table in rows.values():
-        for row in table:
-            row.pop("ingested_at", None)
-    return {name: sorted(repr(sorted(row.items())) for row in table) for name, table in rows.items()}
 
 
 @pytest.fixture(scope="module")

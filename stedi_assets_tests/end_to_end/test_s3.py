@@ -13,7 +13,7 @@ from pyiceberg.catalog import load_catalog
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.publication import PublishConflictError, Staged, publish, stage
 from stedi_assets_tests.builders.graph import EIGHT, Graph
-from stedi_assets_tests.end_to_end.test_pipeline import REFERENCE
+from stedi_assets_tests.builders.known_lakes import REFERENCE
 
 DATA = Path(__file__).parents[2] / "data"
 

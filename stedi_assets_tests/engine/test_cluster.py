@@ -12,8 +12,8 @@ import pyspark
 import pytest
 
 from stedi_assets.engine import s3a
-from stedi_assets_tests.builders.graph import Graph
-from stedi_assets_tests.end_to_end.test_pipeline import comparable, sample_lake
+from stedi_assets_tests.builders.graph import Graph, comparable
+from stedi_assets_tests.builders.known_lakes import sample_lake
 from stedi_assets_tests.engine.conftest import free_port
 
 # Minutes each: not part of the default suite; `make test-cluster` runs them.

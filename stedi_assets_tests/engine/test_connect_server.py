@@ -9,8 +9,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from stedi_assets_tests.builders.graph import Graph
-from stedi_assets_tests.end_to_end.test_pipeline import comparable, sample_lake, stated_counts
+from stedi_assets_tests.builders.graph import Graph, comparable
+from stedi_assets_tests.builders.known_lakes import sample_lake, stated_counts
 from stedi_assets_tests.engine.conftest import connect_server
 
 DATA = Path(__file__).parents[2] / "data"

@@ -12,11 +12,11 @@ from fsspec.implementations.local import LocalFileSystem
 from stedi_assets.landing import ingest, ledger, reader
 from stedi_assets.records import mixed, staging
 from stedi_assets.resources import LakeIOManager
-from stedi_assets_tests.builders.deliveries import (
+from stedi_assets_tests.builders.files import lines
+from stedi_assets_tests.builders.readings_lake import (
     LANDING,
     QUARANTINE,
     figure,
-    lines,
     metadata,
     reading,
     row_count,

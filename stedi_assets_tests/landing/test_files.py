@@ -7,7 +7,8 @@ import os
 import pytest
 
 from stedi_assets.landing.files import list_landing
-from stedi_assets_tests.builders.deliveries import LANDING, QUARANTINE, lines, metadata, reading
+from stedi_assets_tests.builders.files import lines
+from stedi_assets_tests.builders.readings_lake import LANDING, QUARANTINE, metadata, reading
 
 IGNORED = [
     "readings.json.tmp",

@@ -3,17 +3,17 @@
 import json
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets_tests.builders.deliveries import (
+from stedi_assets_tests.builders.files import lines
+from stedi_assets_tests.builders.graph import Graph, checks_of
+from stedi_assets_tests.builders.readings_lake import (
     LANDING,
     QUARANTINE,
-    Lake,
+    ReadingsLake,
     figure,
-    lines,
     metadata,
     reading,
     row_count,
 )
-from stedi_assets_tests.builders.graph import Graph, checks_of
 from stedi_assets_tests.builders.rows import customer
 
 BROKEN = b'{"user": "ann@example.org", "timest\n'
@@ -188,7 +188,7 @@ def test_repairs_and_unknown_fields_are_shown_on_both_tables_and_unknown_fields_
     assert checks_of(quiet, LANDING)["contract"].passed
 
 
-def test_a_run_tells_of_each_file_and_of_no_value(lake: Lake):
+def test_a_run_tells_of_each_file_and_of_no_value(lake: ReadingsLake):
     lake.deliver("a.json", lines(reading(1)) + b"junk\n" + BROKEN)
     lake.deliver("b.json", lines(reading(2)))
     shown = metadata(lake.land(), LANDING)

@@ -14,14 +14,8 @@ from fsspec.implementations.local import LocalFileSystem
 from stedi_assets.landing import reader
 from stedi_assets.records import read_task, staging
 from stedi_assets.records.split import MAX_RECORD_BYTES
-from stedi_assets_tests.builders.deliveries import (
-    LANDING,
-    figure,
-    lines,
-    metadata,
-    reading,
-    row_count,
-)
+from stedi_assets_tests.builders.files import lines
+from stedi_assets_tests.builders.readings_lake import LANDING, figure, metadata, reading, row_count
 
 MEGABYTE = 1024 * 1024
 
@@ -152,9 +146,9 @@ def test_large_files_in_ranges_give_what_they_give_at_once(lake, monkeypatch):
     ranges, cut = Counter(), reader._ranges
 
     def counted(file):
-        ranges = cut(file)
-        ranges[Path(file.path).name] += len(ranges)
-        return ranges
+        found = cut(file)
+        ranges[Path(file.path).name] += len(found)
+        return found
 
     monkeypatch.setattr(reader, "_ranges", counted)
     lake.land(full_refresh=True)

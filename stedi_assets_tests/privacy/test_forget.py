@@ -10,33 +10,28 @@ from pathlib import Path
 import pytest
 
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.contracts.sources import PROVENANCE
 from stedi_assets.privacy import erasure
 from stedi_assets.privacy.erasure import ErasureError, forget, survey
 from stedi_assets.privacy.raw_files import RewriteError, rewrite
+from stedi_assets_tests.builders.files import deliver, line, lines, record
 from stedi_assets_tests.builders.graph import KEY, Graph, KeptLake, checks_of
-from stedi_assets_tests.builders.rows import SERIAL, T0
+from stedi_assets_tests.builders.rows import ANN, SERIAL, T0, customer, reading, step
 from stedi_assets_tests.builders.three_people import (
-    ANN,
     MARKS,
-    PROVENANCE,
     VIC,
     VIC_NAME,
     VIC_SERIAL,
-    customer,
-    deliver,
     deliver_three_people,
-    holding,
-    lines,
-    reading,
     runs_but_the_first,
-    step,
     vic,
 )
+from stedi_assets_tests.byte_search import holding
 
 CUSTOMER_KEY = hmac.new(KEY.encode(), VIC.encode(), hashlib.sha256).hexdigest()
 BROKEN_OF_VIC = (
     f'{{"customerName": "{VIC_NAME}", "email": "vic.t'.encode(),
-    json.dumps(vic(updated=None) | {"phone": 1}).encode(),
+    line(vic(updated=None) | {"phone": 1}),
     f"note of {VIC.upper()}".encode(),
 )
 BROKEN_OF_OTHERS = (b"noise", b'{"customerName": "Ann Lee", "ema')
@@ -55,18 +50,20 @@ def forget_vic(graph: Graph, *, up_to_date: bool = False) -> erasure.Erasure:
 
 def deliver_in_every_shape(lake: Path) -> dict[str, tuple[bytes, bytes]]:
     """Files with records of Ann and of Vic, by source and name: as delivered, and as without Vic."""
-    ann, him = json.dumps(customer()).encode(), json.dumps(vic()).encode()
-    ann_reads, he_reads = (json.dumps(reading(user)).encode() for user in (ANN, VIC))
-    ann_steps, he_steps = (json.dumps(step(serial)).encode() for serial in (SERIAL, VIC_SERIAL))
+    ann, him = line(customer()), line(vic())
+    ann_reads, he_reads = (line(reading(user)) for user in (ANN, VIC))
+    ann_steps, he_steps = (line(step(serial)) for serial in (SERIAL, VIC_SERIAL))
     header, csv = b"user,timestamp,x,y,z\n", f"{ANN},{T0},0.5,0.5,0.5\n".encode()
     csv_of_vic = f'"{VIC}",{T0},0.5,0.5,0.5\n'.encode()
-    pretty, pretty_of_vic = (json.dumps(who, indent=2).encode() for who in (customer(), vic(updated=T0 + 1)))
+    pretty, pretty_of_vic = (
+        json.dumps(record(who), indent=2).encode() for who in (customer(), vic(updated=T0 + 1))
+    )
     files = {
         "customer/lines.json": (ann + b"\n" + him + b"\n", ann + b"\n"),
         "customer/pretty.json": (pretty_of_vic + b"\n" + pretty + b"\n", pretty + b"\n"),
         "customer/broken.json": (
-            lines([*BROKEN_OF_VIC, *BROKEN_OF_OTHERS, customer()]),
-            lines([*BROKEN_OF_OTHERS, customer()]),
+            lines(*BROKEN_OF_VIC, *BROKEN_OF_OTHERS, customer()),
+            lines(*BROKEN_OF_OTHERS, customer()),
         ),
         "customer/others.json": (ann + b"\n", ann + b"\n"),
         "accelerometer/glued.json": (ann_reads + he_reads + ann_reads + b"\n", ann_reads + ann_reads + b"\n"),
@@ -174,7 +171,7 @@ def test_rows_of_files_that_are_gone_are_erased_too(graph, tmp_path):
     deliver(
         tmp_path,
         "customer",
-        lines([vic(updated=T0 - 1), customer(updated=T0 - 1), BROKEN_OF_VIC[0]]),
+        lines(vic(updated=T0 - 1), customer(updated=T0 - 1), BROKEN_OF_VIC[0]),
         "gone.json",
     )
     gone = [
@@ -220,7 +217,7 @@ def test_files_that_need_a_look_are_reported(graph, tmp_path):
 
 def test_a_file_that_cannot_be_rewritten_stops_it_and_nothing_changes_in_that_file(graph, tmp_path):
     deliver_three_people(tmp_path)
-    tied = b'{"n": ' + json.dumps(vic()).encode() + json.dumps(customer()).encode() + b"}\n"
+    tied = b'{"n": ' + line(vic()) + line(customer()) + b"}\n"
     file = deliver(tmp_path, "customer", tied, "tied.json")
     with pytest.raises(RewriteError, match=r"customer/landing/tied\.json is so damaged") as refused:
         forget_vic(graph)
@@ -261,7 +258,7 @@ def with_a_file_gone(sail_engine, tmp_path_factory) -> KeptLake:
     """A lake up to date, with broken records of Vic, and with rows of him from a file that is gone."""
     lake = tmp_path_factory.mktemp("gone") / "lake"
     deliver_three_people(lake)
-    deliver(lake, "customer", lines([*BROKEN_OF_VIC, *BROKEN_OF_OTHERS]), "broken.json")
+    deliver(lake, "customer", lines(*BROKEN_OF_VIC, *BROKEN_OF_OTHERS), "broken.json")
     gone = deliver(lake, "accelerometer", [reading(VIC, T0 + 9), reading(ANN, T0 + 9)], "gone.json")
     graph = Graph(str(lake), sail_engine)
     graph.run()
@@ -349,10 +346,10 @@ def test_a_person_who_is_delivered_again_meanwhile_is_no_success(three_people):
 
 
 def test_a_file_that_changes_meanwhile_is_not_overwritten(three_people, monkeypatch):
-    file = Path(three_people.lake_uri) / "customer" / "landing" / "one.json"
+    file = Path(three_people.lake_uri) / "customer" / "landing" / "1.json"
 
     def delivered_first(lake, source, listed, doomed):
-        file.write_bytes(file.read_bytes() + lines([customer("new@example.org")]))
+        file.write_bytes(file.read_bytes() + lines(customer("new@example.org")))
         rewrite(lake, source, listed, doomed)
 
     monkeypatch.setattr(erasure, "rewrite", delivered_first)

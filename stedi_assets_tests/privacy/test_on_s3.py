@@ -11,14 +11,9 @@ from stedi_assets.lake.maintenance import Removed, retain, unreferenced
 from stedi_assets.lake.publication import new_folder
 from stedi_assets.privacy.erasure import forget
 from stedi_assets_tests.builders.graph import Graph
-from stedi_assets_tests.builders.three_people import (
-    ANN,
-    MARKS,
-    VIC,
-    deliver_three_people,
-    holding,
-    runs_but_the_first,
-)
+from stedi_assets_tests.builders.rows import ANN
+from stedi_assets_tests.builders.three_people import MARKS, VIC, deliver_three_people, runs_but_the_first
+from stedi_assets_tests.byte_search import holding
 
 
 def downloaded(uri: str, folder: Path) -> Path:

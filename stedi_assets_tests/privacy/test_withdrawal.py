@@ -7,17 +7,11 @@ import pytest
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.maintenance import retain
+from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.builders.rows import T0
-from stedi_assets_tests.builders.three_people import (
-    MARKS,
-    VIC,
-    VIC_NAME,
-    VIC_SERIAL,
-    deliver,
-    holding,
-    vic,
-)
+from stedi_assets_tests.builders.three_people import MARKS, VIC, VIC_NAME, VIC_SERIAL, vic
+from stedi_assets_tests.byte_search import holding
 
 TRUSTED = (
     "customer/trusted",

@@ -6,8 +6,8 @@ import pytest
 
 from stedi_assets.transforms import tables
 from stedi_assets_tests.builders.rows import KEY, frame, rows_of
+from stedi_assets_tests.builders.worlds import WORLDS, world_of
 from stedi_assets_tests.transforms import oracle
-from stedi_assets_tests.worlds import WORLDS, world_of
 
 
 class Computed:

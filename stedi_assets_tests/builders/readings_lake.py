@@ -1,31 +1,26 @@
-"""Deliveries of accelerometer readings into a lake, and what became of them."""
+"""A lake of accelerometer readings alone: what is delivered to it, and what became of that."""
 
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from stedi_assets_tests.builders import files, rows
 from stedi_assets_tests.builders.graph import Graph, checks_of
+from stedi_assets_tests.builders.rows import T0
 
-T0 = 1_704_067_200_000
 SOURCE = "accelerometer"
 LANDING, QUARANTINE = f"{SOURCE}_landing", f"{SOURCE}_quarantine"
 
 
 def reading(number: int, **other: Any) -> dict[str, Any]:
     """A valid reading; no two numbers give the same."""
-    return {"user": "ann@example.org", "timestamp": T0 + number, "x": 0.5, "y": 0.25, "z": 0.0} | other
-
-
-def lines(*records: Any) -> bytes:
-    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+    return files.record(rows.reading(at=T0 + number)) | other
 
 
 @dataclass
-class Lake:
+class ReadingsLake:
     """A lake of accelerometer readings in a folder; ``land`` runs the landing tables alone."""
 
     graph: Graph
@@ -35,14 +30,8 @@ class Lake:
         return Path(self.graph.lake_uri, SOURCE, "landing")
 
     def deliver(self, name: str, content: bytes) -> Path:
-        """Write a file; one that is there already counts as changed, however fast the clock of the file system."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        before = path.stat().st_mtime_ns if path.exists() else None
-        path.write_bytes(content)
-        if before is not None:
-            os.utime(path, ns=(before + 1_000_000, before + 1_000_000))
-        return path
+        """Write a landing file; one that is there already counts as changed."""
+        return files.deliver(Path(self.graph.lake_uri), SOURCE, content, name)
 
     def land(self, *, full_refresh: bool = False, ok: bool = True) -> dg.ExecuteInProcessResult:
         return self.graph.run(LANDING, QUARANTINE, full_refresh=full_refresh, ok=ok)
