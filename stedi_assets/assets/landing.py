@@ -96,7 +96,7 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
                 contract = contract_outcome(verdict)
                 accounts = found.accounts(kind, candidate.frame)
                 outcomes[tables[kind].name] = {
-                    "contract": _with_drift(contract, found.drift) if kind == "landing" else contract,
+                    "contract": _with_drift(contract, found.counts.drift) if kind == "landing" else contract,
                     "row_count": conservation(tables[kind].name, accounts, candidate),
                 }
                 yield from report(outcomes[tables[kind].name], tables[kind].name, staged)
@@ -127,13 +127,15 @@ def _metadata(found: Ingest) -> dict[str, Any]:
         "files_read": len(files),
         "files_ignored": len(found.listing.ignored),
         "files_gone": len(found.gone),
-        "repaired": dict(sum((item.repaired for item in files), Counter())),
-        "quarantined_because": dict(sum((item.reasons for item in files), Counter())),
-        "unknown_fields": dict(_without_rare_names(found.drift)),
+        "repaired": dict(found.counts.repaired),
+        "quarantined_because": dict(found.counts.reasons),
+        "unknown_fields": dict(_without_rare_names(found.counts.drift)),
     }
     if files:
         # Files that need a look come first, since the table is cut.
-        first = sorted(files, key=lambda item: (item.failure is None, -item.quarantined))[:_FILES_SHOWN]
+        first = sorted(files, key=lambda item: (item.failure is None, -item.counts.quarantined))[
+            :_FILES_SHOWN
+        ]
         shown["files"] = dg.MetadataValue.table([_file_shown(item) for item in first])
     if found.listing.ignored:
         shown["ignored"] = list(found.listing.ignored[:_FILES_SHOWN])
@@ -147,10 +149,10 @@ def _file_shown(item: FileReport) -> dg.TableRecord:
         {
             "file": item.file.path,
             "bytes": item.file.size,
-            "records": item.records,
-            "landed": item.landed,
-            "quarantined": item.quarantined,
-            "repaired": sum(item.repaired.values()),
+            "records": item.counts.records,
+            "landed": item.counts.landed,
+            "quarantined": item.counts.quarantined,
+            "repaired": sum(item.counts.repaired.values()),
             "problem": item.failure or "",
         }
     )

@@ -99,11 +99,13 @@ def account(  # noqa: PLR0913 - the two sides of an account
     """
     rows = {row["source_file"]: row["count"] for row in staged.groupBy("source_file").count().collect()}
     read = [item for item in result.files if item.failure is None]
-    in_other_table = {item.file.path: item.quarantined if kind == "landing" else item.landed for item in read}
+    in_other_table = {
+        item.file.path: item.counts.quarantined if kind == "landing" else item.counts.landed for item in read
+    }
     unaccounted = [
         item.file.path
         for item in read
-        if item.records != rows.get(item.file.path, 0) + in_other_table[item.file.path]
+        if item.counts.records != rows.get(item.file.path, 0) + in_other_table[item.file.path]
     ]
     wrong = []
     if unaccounted:
@@ -116,7 +118,7 @@ def account(  # noqa: PLR0913 - the two sides of an account
         )
     figures = {
         "files_read": len(read),
-        "records_found": sum(item.records for item in read),
+        "records_found": sum(item.counts.records for item in read),
         "rows_of_other_files": sum(entry.rows(kind) for entry in unread.values()),
         "files_unaccounted_for": len(unaccounted),
         "files_unreadable": len(result.files) - len(read),

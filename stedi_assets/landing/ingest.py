@@ -6,7 +6,6 @@ Nothing here knows Dagster. How a file is read belongs in ``reader``, whether th
 from __future__ import annotations
 
 import time
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from stedi_assets.landing import ledger
 from stedi_assets.landing.conservation import Accounts, Kind, account, entries_corrected, rows_replaced
 from stedi_assets.landing.files import Listing, list_landing
 from stedi_assets.landing.reader import FileReport, ReadResult, read_landing_files
+from stedi_assets.records.counts import Counts
 from stedi_assets.records.read_task import ReadPlan
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ class Ingest:
         return [path for path in self.unread if path not in present]
 
     @property
-    def drift(self) -> Counter[str]:
-        """Records by unknown field."""
-        return sum((item.drift for item in self.result.files), Counter())
+    def counts(self) -> Counts:
+        """The records of all files together."""
+        return sum((item.counts for item in self.result.files), Counts())
 
     def accounts(self, kind: Kind, frame: DataFrame) -> Accounts:
         """Whether all records found are staged rows, ``frame`` being what was staged for the table."""

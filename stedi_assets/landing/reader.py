@@ -7,7 +7,6 @@ as Spark's own writers do, and the driver publishes only the files of tasks that
 from __future__ import annotations
 
 import os
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from pyspark import cloudpickle
 
 from stedi_assets import records
+from stedi_assets.records.counts import Counts
 from stedi_assets.records.read_task import (
     RANGE_BYTES,
     FileRange,
@@ -43,22 +43,12 @@ class FileReport:
     Attributes:
         file: The file as it was listed.
         failure: Why it could not be read, if so; then none of its records count.
-        records: Records found by the scan of its text.
-        landed: Records staged for the landing table.
-        quarantined: Records staged for the quarantine table.
-        repaired: Repairs by kind.
-        drift: Records with an unknown field, by its name.
-        reasons: Quarantined records by reason.
+        counts: Its records.
     """
 
     file: LandingFile
     failure: str | None = None
-    records: int = 0
-    landed: int = 0
-    quarantined: int = 0
-    repaired: Counter[str] = field(default_factory=Counter)
-    drift: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
+    counts: Counts = field(default_factory=Counts)
 
 
 @dataclass(frozen=True)
@@ -102,7 +92,10 @@ def read_landing_files(
         }
         failures |= new_failures
         staged_of_failed = any(
-            found.file in new_failures and found.failure is None and not found.in_doubt and found.records
+            found.file in new_failures
+            and found.failure is None
+            and not found.in_doubt
+            and found.counts.records
             for report in reports
             for found in report.ranges
         )
@@ -213,13 +206,7 @@ def _reading(
     by_path = {file.path: FileReport(file, failures.get(file.path)) for file in files}
     for report in reports:
         for found in report.ranges:
-            total = by_path[found.file]
-            total.records += found.records
-            total.landed += found.landed
-            total.quarantined += found.quarantined
-            total.repaired.update(found.repaired)
-            total.drift.update(found.drift)
-            total.reasons.update(found.reasons)
+            by_path[found.file].counts += found.counts
     return ReadResult(
         tuple(file for report in reports for file in report.landed_files),
         tuple(file for report in reports for file in report.quarantined_files),

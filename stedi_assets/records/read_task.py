@@ -14,7 +14,6 @@ import errno
 import json
 import traceback
 import zlib
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -22,6 +21,7 @@ import fsspec
 import polars as pl
 import pyarrow as pa
 
+from stedi_assets.records.counts import Counts
 from stedi_assets.records.csv_rows import Header, parse_csv
 from stedi_assets.records.mixed import INDEPENDENT_RECORDS, parse_text
 from stedi_assets.records.parse import Parsed, Source, parse_lines
@@ -73,12 +73,7 @@ class RangeReport:
         end: First byte behind its last line.
         in_doubt: Whether it is to be read again with its neighbours; then nothing of it was written.
         failure: Why the file could not be read; then nothing of it was written.
-        records: Records found by the scan of the text.
-        landed: Records written as landed.
-        quarantined: Records written as quarantined.
-        repaired: Repairs by kind.
-        drift: Records with an unknown field, by its name.
-        reasons: Quarantined records by reason.
+        counts: Its records.
     """
 
     file: str
@@ -86,21 +81,7 @@ class RangeReport:
     end: int
     in_doubt: bool = False
     failure: str | None = None
-    records: int = 0
-    landed: int = 0
-    quarantined: int = 0
-    repaired: Counter[str] = field(default_factory=Counter)
-    drift: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    def count(self, parsed: Parsed) -> None:
-        """Add the figures of a part."""
-        self.records += parsed.records
-        self.landed += parsed.landed.height
-        self.quarantined += parsed.quarantined.height
-        self.repaired.update(parsed.repaired)
-        self.drift.update(parsed.drift)
-        self.reasons.update(parsed.quarantined["reasons"].explode(empty_as_null=False).to_list())
+    counts: Counts = field(default_factory=Counts)
 
 
 @dataclass(frozen=True)
@@ -119,11 +100,10 @@ class TaskReport:
     def from_json(cls, text: str) -> TaskReport:
         """Read a report back."""
         found = json.loads(text)
-        ranges = [RangeReport(**file_range) for file_range in found.pop("ranges")]
-        for file_range in ranges:
-            file_range.repaired, file_range.drift, file_range.reasons = map(
-                Counter, (file_range.repaired, file_range.drift, file_range.reasons)
-            )
+        ranges = [
+            RangeReport(**(fields | {"counts": Counts.from_fields(fields["counts"])}))
+            for fields in found.pop("ranges")
+        ]
         return cls(**found, ranges=tuple(ranges))
 
 
@@ -161,7 +141,7 @@ def run_task(plan: ReadPlan, ranges: tuple[FileRange, ...]) -> TaskReport:
         landed_of_piece, quarantined_of_piece = landed.part(), quarantined.part()
         try:
             for parsed in _parsed(plan, file_range, report, filesystem):
-                report.count(parsed)
+                report.counts += Counts.of(parsed)
                 landed_of_piece.add(_with_provenance(parsed.landed, plan, file_range))
                 quarantined_of_piece.add(_with_provenance(parsed.quarantined, plan, file_range))
         except (EOFError, OSError, zlib.error) as error:

@@ -72,7 +72,7 @@ def peak_kb():
     return int(line.split()[1])
 def run(name, size):
     compression = "gzip" if name.endswith(".gz") else None
-    report = run_task(plan, (FileRange(name, 0, size, size, False, compression, True),)).ranges[0]
+    report = run_task(plan, (FileRange(name, 0, size, size, False, compression, True),)).ranges[0].counts
     return {"records": report.records, "landed": report.landed, "quarantined": report.quarantined,
             "peak_kb": peak_kb()}
 print(json.dumps([run("small.json", 100), run(name, size)]))

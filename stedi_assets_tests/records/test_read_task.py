@@ -73,10 +73,10 @@ def assert_as_at_once(content: bytes, reading: reader.ReadResult) -> None:
     assert landed == [row | provenance for row in whole.landed.to_dicts()]
     assert quarantined == [row | provenance for row in whole.quarantined.to_dicts()]
     positions = [row["source_position"] for row in landed + quarantined]
-    assert len(set(positions)) == len(positions) == file.records == whole.records
-    assert (file.landed, file.quarantined) == (len(landed), len(quarantined))
-    assert file.reasons == Counter(whole.quarantined["reasons"].explode(empty_as_null=False).to_list())
-    assert (file.repaired, file.drift) == (Counter(whole.repaired), Counter(whole.drift))
+    assert len(set(positions)) == len(positions) == file.counts.records == whole.records
+    assert (file.counts.landed, file.counts.quarantined) == (len(landed), len(quarantined))
+    assert file.counts.reasons == Counter(whole.quarantined["reasons"].explode(empty_as_null=False).to_list())
+    assert (file.counts.repaired, file.counts.drift) == (Counter(whole.repaired), Counter(whole.drift))
 
 
 def sizes_from(ranges: int) -> st.SearchStrategy[dict[str, int]]:
@@ -241,7 +241,7 @@ def test_an_archive_that_breaks_off_leaves_nothing_of_it_and_everything_of_the_o
         )
     assert [row["source_file"] for row in rows(report.landed_files)] == ["good"] * 6
     assert [each.failure is None for each in report.ranges] == [True, False, True]
-    assert report.ranges[1].records == 0
+    assert report.ranges[1].counts.records == 0
 
 
 def test_a_file_that_is_shorter_or_longer_than_listed_is_read_as_far_as_it_was_listed():
@@ -249,11 +249,11 @@ def test_a_file_that_is_shorter_or_longer_than_listed_is_read_as_far_as_it_was_l
     size = len(lines(3))
     for listed, landed in ((size + 100, 3), (size, 3), (len(lines(2)), 2)):
         report = run_task(PLAN, (whole("file.json", listed),))
-        assert (report.ranges[0].landed, report.ranges[0].quarantined) == (landed, 0)
+        assert (report.ranges[0].counts.landed, report.ranges[0].counts.quarantined) == (landed, 0)
     ranges = tuple(
         FileRange("file.json", start, start + 20, 140, False, None, False) for start in range(0, 140, 20)
     )
-    assert sum(each.landed for each in run_task(PLAN, ranges).ranges) <= 3
+    assert sum(each.counts.landed for each in run_task(PLAN, ranges).ranges) <= 3
 
 
 def test_network_faults_are_no_fault_of_the_file():
