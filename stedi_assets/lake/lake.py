@@ -13,6 +13,7 @@ from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
 
 from stedi_assets import aws
 from stedi_assets.lake.aws_errors import require_bucket
+from stedi_assets.lake.evolution import require_known_columns
 from stedi_assets.lake.iceberg import catalog_exists, iceberg_schema, open_catalog, table_properties
 from stedi_assets.lake.snapshot import UNPUBLISHED, Snapshot, snapshot_of
 
@@ -89,8 +90,13 @@ class Lake:
             return None
 
     def ensure_table(self, contract: Contract) -> Table:
-        """A table as it is now; it is made, empty, if it is not there."""
+        """A table as it is now; it is made, empty, if it is not there.
+
+        Raises:
+            SchemaError: A newer version of this package has given the table columns that the contract lacks.
+        """
         if (table := self.find_table(contract.name)) is not None:
+            require_known_columns(table, contract)
             return table
         name = (self.database, contract.name)
         self.catalog.create_namespace_if_not_exists(self.database)

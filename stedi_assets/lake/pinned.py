@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.aws_errors import LakeError
-from stedi_assets.lake.snapshot import Snapshot, read_files
+from stedi_assets.lake.evolution import is_made_of_files, require_columns
+from stedi_assets.lake.snapshot import UNPUBLISHED, Snapshot, read_files, snapshot_of
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -32,9 +33,16 @@ class PinnedSnapshots:
         self._bases: dict[str, Table] = {}
 
     def base(self, contract: Contract) -> Table:
-        """The table that a step publishes, as it was when the step asked first: before the step read its inputs."""
+        """The table that a step publishes, as it was when the step asked first: before the step read its inputs.
+
+        Raises:
+            SchemaError: Another version of this package made the table, and its rows are to stay.
+        """
         if contract.name not in self._bases:
-            self._bases[contract.name] = self.lake.ensure_table(contract)
+            table = self.lake.ensure_table(contract)
+            if is_made_of_files(contract):
+                require_columns(table, contract)
+            self._bases[contract.name] = table
         return self._bases[contract.name]
 
     def published(self, table: str, snapshot: Snapshot) -> None:
@@ -47,13 +55,16 @@ class PinnedSnapshots:
 
         Raises:
             LakeError: The table was never published.
+            SchemaError: Another version of this package made the table.
         """
         if table not in self._pinned:
-            snapshot = self.lake.snapshot(table)
-            if snapshot.snapshot_id is None:
+            loaded = self.lake.find_table(table)
+            snapshot = UNPUBLISHED if loaded is None else snapshot_of(loaded)
+            if loaded is None or snapshot.snapshot_id is None:
                 raise LakeError(
                     f"{table} has no rows to read, since it was never published: materialize it first"
                 )
+            require_columns(loaded, CONTRACTS[table])
             self._pinned[table] = snapshot
         return self._pinned[table]
 

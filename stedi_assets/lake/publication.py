@@ -13,6 +13,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import AlwaysFalse, AlwaysTrue, BooleanExpression
 
 from stedi_assets.errors import StediError
+from stedi_assets.lake.evolution import add_columns
 from stedi_assets.lake.snapshot import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def _commit(table: Table, staged: Staged, summary: dict[str, str]) -> None:
     """Put staged files in the place of the rows that they replace, in one commit on the table as it was loaded."""
     is_new = table.current_snapshot() is None
     with table.transaction() as transaction:
+        add_columns(transaction, staged.contract)
         if not is_new and staged.replaces != AlwaysFalse():
             transaction.delete(staged.replaces, snapshot_properties=summary)
         if staged.files:
