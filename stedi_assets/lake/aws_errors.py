@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from stedi_assets import aws
-from stedi_assets.errors import StediError
+from stedi_assets.lake.errors import LakeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,10 +50,6 @@ _THROTTLED = ("SlowDown", "ThrottlingException")
 _ENGINE_FAULT = re.compile(
     r"Generic S3 error|\(os error \d+\)|record reader failed: \w*(Connect|Timeout|HTTPClient|Payload)\w*Error"
 )
-
-
-class LakeError(StediError):
-    """The lake cannot be reached or used as it is set up; the message names the variable or the remedy."""
 
 
 def require_bucket(filesystem: fsspec.AbstractFileSystem, lake_uri: str) -> None:
@@ -153,7 +149,10 @@ def _is_overloaded(error: ClientError) -> bool:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    """An error and its causes, each once: PyIceberg raises the error of a missing file as its own cause."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.lake.aws_errors import LakeError
+from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.evolution import is_made_of_files, require_columns
 from stedi_assets.lake.snapshot import UNPUBLISHED, Snapshot, read_files, snapshot_of
 
