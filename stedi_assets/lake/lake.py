@@ -14,6 +14,7 @@ from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
 from stedi_assets import aws
 from stedi_assets.lake.aws_errors import require_bucket
 from stedi_assets.lake.evolution import require_known_columns
+from stedi_assets.lake.files import StoredFile, files_in_bucket, files_in_folder, is_hidden
 from stedi_assets.lake.iceberg import catalog_exists, iceberg_schema, open_catalog, table_properties
 from stedi_assets.lake.snapshot import UNPUBLISHED, Snapshot, snapshot_of
 
@@ -111,14 +112,37 @@ class Lake:
             # Another run made it between the two calls.
             return self.catalog.load_table(name)
 
+    def path(self, address: str) -> str:
+        """An address as the file system spells it: without its scheme, and without a slash at the end."""
+        path: str = self.filesystem._strip_protocol(address)  # noqa: SLF001 - fsspec's only spelling of it
+        return path
+
+    def list_files(self, folder: str) -> list[StoredFile]:
+        """Every file in a folder of the lake and the folders in it, in order; none if the folder does not exist.
+
+        Args:
+            folder: Its address.
+
+        Raises:
+            LakeError: A folder cannot be listed, or something in it is no file.
+        """
+        root = self.path(folder)
+        found = files_in_bucket(self.filesystem, root) if self.on_s3 else files_in_folder(root)
+        return sorted(found, key=lambda file: file.path)
+
     def parquet_files(self, folder: str) -> tuple[str, ...]:
-        """Addresses of the Parquet files in a folder; an empty frame may have left none, or no folder."""
-        try:
-            found = self.filesystem.find(folder)
-        except FileNotFoundError:
-            return ()
+        """Addresses of the Parquet files in a folder, but for what an engine left unfinished.
+
+        An empty frame may have left none, or no folder.
+
+        Raises:
+            LakeError: As ``list_files`` does.
+        """
+        root = self.path(folder)
         return tuple(
-            self.filesystem.unstrip_protocol(path) for path in sorted(found) if path.endswith(".parquet")
+            self.filesystem.unstrip_protocol(file.path)
+            for file in self.list_files(folder)
+            if file.path.endswith(".parquet") and not is_hidden(file.path.removeprefix(root))
         )
 
     def snapshot(self, table: str) -> Snapshot:

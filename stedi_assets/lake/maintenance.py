@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.publication import compare_and_set
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 
+    from stedi_assets.lake.files import StoredFile
     from stedi_assets.lake.lake import Lake
 
 # What a run writes is named by no snapshot until the run publishes it, and a reader may be amid a snapshot that was
@@ -39,15 +40,6 @@ class Removed:
     def __add__(self, other: Removed) -> Removed:
         """Both together."""
         return Removed(self.snapshots + other.snapshots, self.files + other.files, self.bytes + other.bytes)
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file in a table's folder: path as the file system spells it, bytes, and when it was written."""
-
-    path: str
-    bytes: int
-    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -120,7 +112,7 @@ def unreferenced(lake: Lake, name: str) -> list[StoredFile]:
         *(item.statistics_path for item in (*metadata.statistics, *metadata.partition_statistics)),
     }
     in_use = needed.data | needed.metadata | _paths(lake, tables_own)
-    root = _path(lake, table.location()) + "/"
+    root = lake.path(table.location()) + "/"
     if not all(path.startswith(root) for path in in_use):
         raise RuntimeError(f"{name}: the table has files outside {table.location()}; nothing was deleted")
     return [file for path, file in found.items() if path not in in_use]
@@ -163,15 +155,7 @@ def _expire(lake: Lake, name: str, *, superseded_until: datetime) -> int:
 
 
 def _stored(lake: Lake, table: Table) -> dict[str, StoredFile]:
-    found: dict[str, dict[str, Any]] = lake.filesystem.find(table.location(), detail=True)
-    return {path: StoredFile(path, int(info["size"]), _modified(info)) for path, info in found.items()}
-
-
-def _modified(info: dict[str, Any]) -> datetime:
-    if "LastModified" in info:  # an object
-        modified: datetime = info["LastModified"]
-        return modified
-    return datetime.fromtimestamp(info["mtime"], UTC)
+    return {file.path: file for file in lake.list_files(table.location())}
 
 
 def _needed(lake: Lake, table: Table, snapshots: Iterable[IcebergSnapshot]) -> _Needed:
@@ -186,9 +170,4 @@ def _needed(lake: Lake, table: Table, snapshots: Iterable[IcebergSnapshot]) -> _
 
 
 def _paths(lake: Lake, addresses: Iterable[str]) -> set[str]:
-    return {_path(lake, address) for address in addresses}
-
-
-def _path(lake: Lake, address: str) -> str:
-    path: str = lake.filesystem._strip_protocol(address)  # noqa: SLF001 - fsspec's only spelling of it
-    return path
+    return {lake.path(address) for address in addresses}

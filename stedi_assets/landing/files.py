@@ -6,11 +6,11 @@ What is in a file belongs in ``records``; which files were read already, in ``le
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from stedi_assets.lake.files import StoredFile
     from stedi_assets.lake.lake import Lake
 
 SOURCES = ("customer", "accelerometer", "step_trainer")
@@ -51,14 +51,16 @@ def landing_folder(source: str) -> str:
 
 
 def list_landing(lake: Lake, source: str) -> Listing:
-    """List a source's landing files; a folder that is not there is empty."""
-    root = f"{lake.uri}/{landing_folder(source)}"
-    prefix = lake.filesystem._strip_protocol(lake.uri) + "/"  # noqa: SLF001 - fsspec's only spelling of it
-    found: dict[str, dict[str, Any]] = lake.filesystem.find(root, detail=True)
+    """List a source's landing files; a folder that is not there is empty.
+
+    Raises:
+        LakeError: The folder, or one in it, cannot be listed; or something in it is no file.
+    """
+    prefix = lake.path(lake.uri) + "/"
     files, ignored = [], []
-    for name, info in sorted(found.items()):
-        path = name.removeprefix(prefix)
-        file = landing_file(path, info, below=landing_folder(source))
+    for stored in lake.list_files(f"{lake.uri}/{landing_folder(source)}"):
+        path = stored.path.removeprefix(prefix)
+        file = landing_file(path, stored, below=landing_folder(source))
         if file is None:
             ignored.append(path)
         else:
@@ -77,12 +79,12 @@ def _is_set_aside(path: str) -> bool:
     return any(part.startswith((".", "_")) for part in parts) or parts[-1].startswith("test-")
 
 
-def landing_file(path: str, info: dict[str, Any], below: str = "") -> LandingFile | None:
+def landing_file(path: str, stored: StoredFile, below: str = "") -> LandingFile | None:
     """A file as what it is by its name; None if such files are ignored.
 
     Args:
         path: Path below the lake.
-        info: What fsspec says of the file.
+        stored: The file as it was listed.
         below: The part of the path that does not count.
     """
     if _is_set_aside(path.removeprefix(below)):
@@ -94,16 +96,8 @@ def landing_file(path: str, info: dict[str, Any], below: str = "") -> LandingFil
         return None
     return LandingFile(
         path=path,
-        size=int(info["size"]),
-        identity=_identity(info),
+        size=stored.bytes,
+        identity=stored.etag or f"{stored.bytes}-{stored.modified.timestamp():.6f}",
         is_csv=kind == ".csv",
         compression=compression,
     )
-
-
-def _identity(info: dict[str, Any]) -> str:
-    if "ETag" in info:
-        return str(info["ETag"]).strip('"')
-    modified = info["mtime"]
-    seconds = modified.timestamp() if isinstance(modified, datetime) else float(modified)
-    return f"{info['size']}-{seconds:.6f}"

@@ -10,6 +10,7 @@ import io
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
 import fsspec
@@ -18,6 +19,7 @@ from fsspec.callbacks import Callback
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
 from stedi_assets.errors import StediError
+from stedi_assets.lake.files import StoredFile
 from stedi_assets.landing.files import SOURCES, LandingFile, landing_file, landing_folder
 from stedi_assets.records.read_task import FileRange, parse_stream
 
@@ -153,7 +155,8 @@ class Uploader:
 
 def _described(file: Path, name: str) -> LandingFile | None:
     status = file.stat()
-    return landing_file(name, {"size": status.st_size, "mtime": status.st_mtime})
+    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    return landing_file(name, StoredFile(str(file), status.st_size, modified))
 
 
 def _digest(stream: io.BufferedReader) -> str:

@@ -111,6 +111,16 @@ def comparable(graph: Graph) -> dict[str, list[str]]:
     return {name: sorted(repr(sorted(row.items())) for row in table) for name, table in rows.items()}
 
 
+def failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    """What a failed run tells its user, by step."""
+    told = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            assert event.step_failure_data.user_failure_data is not None, event.step_failure_data.error
+            told.append(event.step_failure_data.user_failure_data.description)
+    return told
+
+
 def copy_landing(source: Path, lake: Path) -> Path:
     """A lake with the landing files of another, and nothing else."""
     for folder in source.glob("*/landing"):

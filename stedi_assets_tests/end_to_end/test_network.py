@@ -14,7 +14,7 @@ from stedi_assets import resources
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake import glue
 from stedi_assets_tests.builders.files import deliver
-from stedi_assets_tests.builders.graph import Graph
+from stedi_assets_tests.builders.graph import Graph, failures
 from stedi_assets_tests.builders.rows import reading, step
 from stedi_assets_tests.builders.small_lake import NEW, deliver_all, e_mail, serial, snapshot
 from stedi_assets_tests.end_to_end.fault_proxy import FAULTS, FaultProxy, Plan, running_proxy
@@ -112,16 +112,6 @@ def is_whole(found: Tables, *states: Tables) -> bool:
     ) and set(found["landing_files"] or []) <= {
         row for state in states for row in state["landing_files"] or []
     }
-
-
-def failures(result: dg.ExecuteInProcessResult) -> list[str]:
-    """What a failed run tells its user, by step."""
-    told = []
-    for event in result.all_events:
-        if event.is_step_failure:
-            assert event.step_failure_data.user_failure_data is not None, event.step_failure_data.error
-            told.append(event.step_failure_data.user_failure_data.description)
-    return told
 
 
 def says_why(result: dg.ExecuteInProcessResult) -> bool:

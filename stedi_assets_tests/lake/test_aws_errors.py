@@ -16,6 +16,7 @@ import pytest
 import s3fs
 
 from stedi_assets.definitions import build_definitions
+from stedi_assets.lake.aws_errors import explain, is_transient
 from stedi_assets_tests.builders.graph import Graph
 
 DATA = Path(__file__).parents[2] / "data"
@@ -187,3 +188,12 @@ def test_aws_region_is_enough(new_lake, sail_engine, monkeypatch):
     graph = Graph(new_lake(DATA), sail_engine)
     graph.run("customer_landing", "customer_quarantine")
     assert graph.rows()["customer_landing"] > 0
+
+
+@pytest.mark.timeout(10)
+def test_an_error_that_is_its_own_cause_has_an_end():
+    # As PyIceberg raises where a file of metadata is missing.
+    error = FileNotFoundError("metadata.json")
+    error.__cause__ = error
+    assert explain(error, "s3://bucket/lake") is None
+    assert not is_transient(error)
