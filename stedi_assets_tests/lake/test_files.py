@@ -15,7 +15,6 @@ from stedi_assets.settings import Settings
 from stedi_assets_tests.builders.files import lines
 from stedi_assets_tests.builders.graph import Graph, failures
 from stedi_assets_tests.builders.readings_lake import LANDING, QUARANTINE, reading
-from stedi_assets_tests.builders.graph import Graph, failures
 
 SOURCE = "accelerometer"
 
