@@ -6,10 +6,9 @@ meets Dagster. An error of ours or of AWS becomes a failure of a run here, too.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from pyspark.sql import DataFrame
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.engine.session import SparkEngine
@@ -20,6 +19,9 @@ from stedi_assets.lake.pinned import PinnedSnapshots
 from stedi_assets.lake.publication import RUN_ID, Staged, publish
 from stedi_assets.lake.snapshot import Snapshot
 from stedi_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 # Clients try again for some seconds by themselves; this is for what takes longer. Bad data is never tried again.
 RETRIES, RETRY_AFTER_SECONDS = 2, 30
@@ -93,7 +95,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         self.snapshots.published(obj.contract.name, snapshot)
         context.add_output_metadata(publication_metadata(self.lake, obj.contract.name, snapshot))
 
-    def load_input(self, context: dg.InputContext) -> DataFrame:
+    def load_input(self, context: dg.InputContext) -> "DataFrame":
         """The table as this run sees it."""
         with failing_clearly(self.lake, context.asset_key.path[-1]):
             if (contract := CONTRACTS.get(context.op_def.name)) is not None:

@@ -43,6 +43,14 @@ def test_dagster_validates_the_definitions(tmp_path):
     assert "All code locations passed validation" in run.stdout + run.stderr
 
 
+def test_loading_the_definitions_imports_no_library_that_only_some_steps_need():
+    """Each start of Dagster and each run pays for it: PyIceberg alone takes a second on a slow machine."""
+    libraries = {"boto3", "duckdb", "pyiceberg", "pysail", "s3fs"}
+    program = "import sys, stedi_assets.definitions; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not libraries & set(run.stdout.split())
+
+
 def test_a_wrong_setting_stops_the_definitions_from_loading():
     run = subprocess.run(
         [sys.executable, "-c", "from stedi_assets.definitions import defs; defs(None)"],

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import dagster as dg
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame  # noqa: TID253 - Dagster reads the annotations of an op
 
 from stedi_assets import transforms
 from stedi_assets.assets.metadata import definition_metadata

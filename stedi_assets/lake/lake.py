@@ -9,8 +9,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
-
 from stedi_assets import aws
 from stedi_assets.lake.aws_errors import require_bucket
 from stedi_assets.lake.evolution import require_known_columns
@@ -83,6 +81,8 @@ class Lake:
 
     def find_table(self, name: str) -> Table | None:
         """A table as it is now, by name; None if it is not there, and then nothing is made."""
+        from pyiceberg.exceptions import NoSuchTableError
+
         if not catalog_exists(self.uri):
             return None
         try:
@@ -96,6 +96,8 @@ class Lake:
         Raises:
             SchemaError: A newer version of this package has given the table columns that the contract lacks.
         """
+        from pyiceberg.exceptions import TableAlreadyExistsError
+
         if (table := self.find_table(contract.name)) is not None:
             require_known_columns(table, contract)
             return table

@@ -6,11 +6,8 @@ Contracts are audited between ``stage`` and ``publish`` by the caller. What read
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
-
-from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.expressions import AlwaysFalse, AlwaysTrue, BooleanExpression
 
 from stedi_assets.errors import StediError
 from stedi_assets.lake.evolution import add_columns
@@ -19,6 +16,7 @@ from stedi_assets.lake.snapshot import Snapshot, snapshot_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pyiceberg.expressions import BooleanExpression
     from pyiceberg.table import Table
     from pyspark.sql import DataFrame
 
@@ -47,14 +45,14 @@ class Staged:
         base: The table as it was before the result was computed; publishing succeeds only on it.
         folder: Address of the staged folder.
         files: Addresses of the Parquet files in it; none when the result is empty.
-        replaces: Which published rows go when it is published; all of them unless said otherwise.
+        replaces: Which published rows go when it is published; all of them if None.
     """
 
     contract: Contract
     base: Table
     folder: str
     files: tuple[str, ...]
-    replaces: BooleanExpression = field(default_factory=AlwaysTrue)
+    replaces: BooleanExpression | None = None
 
 
 def new_folder(lake: Lake, contract: Contract) -> str:
@@ -116,6 +114,8 @@ def compare_and_set(
     Raises:
         CommitFailedException: Others committed to the table first, time after time.
     """
+    from pyiceberg.exceptions import CommitFailedException
+
     table = first or lake.ensure_table(contract)
     for _ in range(1, _ATTEMPTS):
         try:
@@ -127,11 +127,14 @@ def compare_and_set(
 
 def _commit(table: Table, staged: Staged, summary: dict[str, str]) -> None:
     """Put staged files in the place of the rows that they replace, in one commit on the table as it was loaded."""
+    from pyiceberg.expressions import AlwaysFalse, AlwaysTrue
+
     is_new = table.current_snapshot() is None
+    replaces = AlwaysTrue() if staged.replaces is None else staged.replaces
     with table.transaction() as transaction:
         add_columns(transaction, staged.contract)
-        if not is_new and staged.replaces != AlwaysFalse():
-            transaction.delete(staged.replaces, snapshot_properties=summary)
+        if not is_new and replaces != AlwaysFalse():
+            transaction.delete(replaces, snapshot_properties=summary)
         if staged.files:
             transaction.add_files(
                 list(staged.files), snapshot_properties=summary, check_duplicate_files=False

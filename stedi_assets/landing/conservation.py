@@ -10,11 +10,10 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from pyiceberg.expressions import AlwaysFalse, AlwaysTrue, BooleanExpression, In, Not
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pyiceberg.expressions import BooleanExpression
     from pyspark.sql import DataFrame
 
     from stedi_assets.landing.ledger import Entry
@@ -57,6 +56,8 @@ def rows_replaced(
         unread: Entries of files that were not read.
         agrees: Whether table and ledger agree, so that every published row has an entry.
     """
+    from pyiceberg.expressions import AlwaysFalse, AlwaysTrue, In, Not
+
     if not agrees:
         return Not(In(term="source_file", literals=list(unread))) if unread else AlwaysTrue()
     again = [item.file.path for item in read if item.file.path in entries]

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
-from pyiceberg.expressions import In
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.publication import RUN_ID, compare_and_set
@@ -67,6 +66,8 @@ def entry_of(report: FileReport, source: str, ingested_at: int, run_id: str) -> 
 
 def read_entries(lake: Lake, source: str) -> dict[str, Entry]:
     """The entries of a source, by path."""
+    from pyiceberg.expressions import In
+
     rows: list[dict[str, Any]] = (
         lake.ensure_table(_CONTRACT)
         .scan(row_filter=In(term="source", literals=[source]))
@@ -116,6 +117,8 @@ def _write(lake: Lake, changed: Sequence[Entry], superseded: Sequence[str]) -> N
         CommitFailedException: Other runs committed to the ledger first, time after time; the next run
             repairs what this one left.
     """
+    from pyiceberg.expressions import In
+
     rows = pa.Table.from_pylist([asdict(entry) for entry in changed], schema=_CONTRACT.arrow_schema)
 
     def change(table: Table) -> None:

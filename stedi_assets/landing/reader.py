@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pyspark import cloudpickle
-
 from stedi_assets import records
 from stedi_assets.records.counts import Counts
 from stedi_assets.records.read_task import (
@@ -164,6 +162,8 @@ def _travelling_by_value(engine: SparkEngine) -> Iterator[None]:
     if engine.spark == "sail":
         yield
         return
+    from pyspark import cloudpickle
+
     cloudpickle.register_pickle_by_value(records)
     try:
         yield
