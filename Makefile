@@ -6,12 +6,15 @@ BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
-.PHONY: dev materialize test test-cluster docs lock clean
+# Sample data and pools are made at the same time.
+MAKEFLAGS += --jobs=2
 
-dev: .venv/runtime $(DAGSTER_HOME)/dagster.yaml sample
+.PHONY: dev materialize test test-cluster prove docs lock clean
+
+dev: $(DAGSTER_HOME)/pools sample
 	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
 
-materialize: .venv/runtime $(DAGSTER_HOME)/dagster.yaml sample
+materialize: $(DAGSTER_HOME)/pools sample
 	$(BIN)/dagster asset materialize --select '*' --module-name stedi_assets.definitions
 
 test: .venv/test $(DAGSTER_HOME)/dagster.yaml
@@ -20,6 +23,7 @@ test: .venv/test $(DAGSTER_HOME)/dagster.yaml
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/dagster definitions validate --load-with-grpc --log-level warning
+	$(BIN)/dg check defs
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # What is derived from the contracts: Athena DDL and docs/tables.md.
@@ -29,6 +33,10 @@ docs: .venv/runtime
 # What takes minutes: Apache Spark on a standalone cluster, on a folder and on S3.
 test-cluster: .venv/test
 	$(BIN)/pytest -m cluster
+
+# What takes minutes and proves a promise over many histories: tests marked `prove`.
+prove: .venv/test
+	$(BIN)/pytest -m prove --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Generated data, unless the lake in data/ has some.
 .PHONY: sample
@@ -53,6 +61,11 @@ sample: .venv/runtime
 $(DAGSTER_HOME)/dagster.yaml: deploy/dagster.local.yaml
 	@mkdir -p $(@D)
 	@cp $< $@
+
+# One run at a time writes a table; the instance learns of the tables' pools again when an asset changes.
+$(DAGSTER_HOME)/pools: $(DAGSTER_HOME)/dagster.yaml .venv/runtime $(wildcard stedi_assets/assets/*.py)
+	@$(BIN)/stedi register-pools >/dev/null
+	@touch $@
 
 lock: .venv/uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

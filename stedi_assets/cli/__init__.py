@@ -9,12 +9,12 @@ import sys
 
 import typer
 
-from stedi_assets.cli import files, privacy, spark, tables
+from stedi_assets.cli import files, instance, privacy, spark, tables
 from stedi_assets.cli.common import app
 from stedi_assets.errors import StediError
 from stedi_assets.settings import get_settings
 
-__all__ = ["app", "files", "main", "privacy", "spark", "tables"]
+__all__ = ["app", "files", "instance", "main", "privacy", "spark", "tables"]
 
 
 def main() -> None:

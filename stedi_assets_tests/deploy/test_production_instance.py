@@ -16,6 +16,7 @@ import dagster as dg
 import pytest
 from dagster._core.instance.config import dagster_instance_config
 
+from stedi_assets.pools import register_pools
 from stedi_assets_tests.deploy import production_jobs
 from stedi_assets_tests.deploy.conftest import ADMINISTRATOR, TEMPLATE, Stack, free_port
 
@@ -35,7 +36,6 @@ BINARIES = [
 def test_configuration_is_valid():
     config, _ = dagster_instance_config(str(CONFIG.parent))
     assert config["run_retries"]["retry_on_asset_or_op_failure"] is False
-    assert config["concurrency"]["pools"] == {"granularity": "run", "default_limit": 1}
 
 
 def test_only_one_run_writes_a_table_at_a_time(runs: list[dg.DagsterRun], instance: dg.DagsterInstance):
@@ -97,7 +97,7 @@ def runs(instance: dg.DagsterInstance, tmp_path_factory: pytest.TempPathFactory)
     """Runs of the jobs, all queued before the daemon starts, and of what it tries again: once the last has ended."""
     programs = Path(sys.executable).parent
     # Without this, the two runs that write would start together: the first meeting of a pool sets no limit.
-    subprocess.run([programs / "dagster", "instance", "concurrency", "set", "table", "1"], check=True)
+    register_pools(instance, production_jobs.defs)
     for job in LAUNCHED:
         subprocess.run([programs / "dagster", "job", "launch", "-f", JOBS, "-j", job], check=True)
     log = tmp_path_factory.mktemp("daemon") / "log"

@@ -1,0 +1,68 @@
+"""The pools of the tables: an instance that was set up lets one run at a time write each table."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.instance.config import dagster_instance_config
+from typer.testing import CliRunner
+
+from stedi_assets.cli import app
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+POOLS = {
+    "customer_landing",
+    "accelerometer_landing",
+    "step_trainer_landing",
+    "customer_trusted",
+    "accelerometer_trusted",
+    "customer_curated",
+    "step_trainer_trusted",
+    "machine_learning_curated",
+}
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """A new instance of ``make dev``."""
+    shutil.copy(DEPLOY / "dagster.local.yaml", tmp_path / "dagster.yaml")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with dg.DagsterInstance.get() as made:
+        yield made
+
+
+def limits(instance: dg.DagsterInstance) -> dict[str, tuple[int, bool]]:
+    """The limit of each pool, and whether it is the instance's default."""
+    return {
+        pool.name: (pool.limit, pool.from_default) for pool in instance.event_log_storage.get_pool_limits()
+    }
+
+
+def test_one_command_limits_every_pool_of_an_instance_to_one_and_may_be_repeated(
+    instance: dg.DagsterInstance,
+):
+    for _ in range(2):
+        result = CliRunner().invoke(app, ["register-pools"])
+        assert result.exit_code == 0, result.output
+        assert limits(instance) == dict.fromkeys(POOLS, (1, False))
+
+
+def test_without_an_instance_the_command_says_what_to_set(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    result = CliRunner().invoke(app, ["register-pools"])
+    assert result.exit_code == 1
+    assert "DAGSTER_HOME is not set" in str(result.exception)
+
+
+@pytest.mark.parametrize("name", ["dagster.yaml", "dagster.local.yaml"])
+def test_runs_queue_for_pools_of_one_wherever_the_product_runs(name: str):
+    config, _ = dagster_instance_config(str(DEPLOY), name)
+    assert config["concurrency"]["pools"] == {"granularity": "run", "default_limit": 1}
+
+
+def test_the_local_instance_does_not_wait_for_ever_for_a_run_whose_computer_was_switched_off():
+    monitoring = dagster_instance_config(str(DEPLOY), "dagster.local.yaml")[0]["run_monitoring"]
+    assert monitoring["enabled"]
+    assert 0 < monitoring["max_runtime_seconds"] <= 3600
