@@ -6,11 +6,14 @@ skip is a failure.
 
 import fcntl
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from stedi_assets import cli
+from stedi_assets.settings import get_settings
 from stedi_assets_tests import engines as both
 from stedi_assets_tests.aws_lake import new_lake, s3_server
 from stedi_assets_tests.builders.graph import Graph, KeptLake
@@ -84,6 +87,29 @@ def worlds() -> list[World]:
 def landing(worlds: list[World]) -> dict[str, list]:
     """What the three landing tables hold of all worlds together."""
     return landing_rows(worlds)
+
+
+@pytest.fixture
+def stedi(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command ``stedi`` as a shell does, in this process; gives its exit code, output and errors."""
+    # Wide enough for every table.
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str, lake: str) -> tuple[int, str, str]:
+        monkeypatch.setenv("STEDI_LAKE_URI", lake)
+        monkeypatch.setattr(sys, "argv", ["stedi", *arguments])
+        get_settings.cache_clear()
+        capsys.readouterr()
+        try:
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        finally:
+            get_settings.cache_clear()
+        return (ended.value.code or 0, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 """A wrong bucket, region, credentials, or a missing permission: one message that says what to do, and no stack."""
 
 import json
-import os
-import subprocess
-import sys
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -84,12 +81,12 @@ def no_permission(uri: str) -> tuple[str, dict[str, str], list[str]]:
 def no_server(uri: str) -> tuple[str, dict[str, str], list[str]]:
     return (
         uri,
-        {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+        # Clients wait before they try again, and here each try fails at once.
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"},
         ["nothing answers at 127.0.0.1", "AWS_ENDPOINT_URL"],
     )
 
 
-Case = Callable[[str], tuple[str, dict[str, str], list[str]]]
 CASES = [wrong_bucket, wrong_region, unknown_key, wrong_secret, no_credentials, no_permission, no_server]
 
 
@@ -101,36 +98,32 @@ def _clients_of_its_own() -> Iterator[None]:
     s3fs.S3FileSystem.clear_instance_cache()
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.fixture(params=CASES)
+def wrong(request, s3_server, new_lake, monkeypatch) -> Iterator[tuple[str, list[str]]]:
+    """A lake that cannot be reached as things are set, and what the message about it must say."""
+    uri, variables, expected = request.param(new_lake(DATA / "nothing"))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with checking_permissions(s3_server) if "AWS_ACCESS_KEY_ID" in variables else nullcontext():
+        yield uri, expected
+
+
 @pytest.mark.parametrize(
     "command", [["counts"], ["sql", "SELECT 1"], ["upload", str(DATA)]], ids=lambda c: c[0]
 )
-def test_commands_say_what_to_put_right(s3_server, new_lake, case: Case, command):
-    uri, variables, expected = case(new_lake(DATA / "nothing"))
-    environment = os.environ | {"STEDI_LAKE_URI": uri} | variables
-    with checking_permissions(s3_server) if "AWS_ACCESS_KEY_ID" in variables else nullcontext():
-        done = subprocess.run(
-            [Path(sys.executable).with_name("stedi"), *command],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 1
-    assert done.stdout == ""
-    [line] = done.stderr.splitlines()
+def test_commands_say_what_to_put_right(wrong, stedi, command):
+    uri, expected = wrong
+    code, out, err = stedi(*command, lake=uri)
+    assert (code, out) == (1, "")
+    [line] = err.splitlines()
     assert line.startswith("stedi: ")
     for part in expected:
         assert part in line
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_runs_fail_with_what_to_put_right(s3_server, sail_engine, new_lake, monkeypatch, case: Case):
-    uri, variables, expected = case(new_lake(DATA / "nothing"))
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    with checking_permissions(s3_server) if "AWS_ACCESS_KEY_ID" in variables else nullcontext():
-        result = Graph(uri, sail_engine).run(ok=False)
+def test_runs_fail_with_what_to_put_right(wrong, sail_engine):
+    uri, expected = wrong
+    result = Graph(uri, sail_engine).run(ok=False)
     failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     assert len(failures) == 3  # of the three sources; the rest is skipped
     for failure in failures:
