@@ -18,7 +18,7 @@ from unittest import mock
 from benchmarks.sail_runs import link_landing, sail_session, step_seconds
 from stedi_assets.assets import lake_table
 from stedi_assets.contracts.audit import Audit, RuleVerdict, audit
-from stedi_assets.landing.files import SOURCES
+from stedi_assets.sources import SOURCES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

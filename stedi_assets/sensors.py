@@ -8,8 +8,9 @@ import dagster as dg
 
 from stedi_assets.jobs import refresh
 from stedi_assets.lake.lake import Lake
-from stedi_assets.landing.files import SOURCES, Listing, list_landing
+from stedi_assets.landing.files import Listing, list_landing
 from stedi_assets.resources import failing_clearly
+from stedi_assets.sources import SOURCES
 
 INTERVAL_SECONDS = 30
 

@@ -30,12 +30,12 @@ from stedi_assets.checks import (
 )
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.pinned import PinnedSnapshots
-from stedi_assets.landing.files import SOURCES
 from stedi_assets.landing.ingest import KINDS, Ingest, ingest
 from stedi_assets.landing.reader import FileReport
 from stedi_assets.records.convert import OTHER_NAMES
 from stedi_assets.resources import failing_clearly
 from stedi_assets.settings import Settings
+from stedi_assets.sources import SOURCES
 
 # A table of thousands of files is no help to anybody; the ledger has them all.
 _FILES_SHOWN = 100

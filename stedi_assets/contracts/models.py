@@ -12,6 +12,7 @@ import pyspark.sql.types as T
 from pandera.pyspark import Check, DataFrameModel
 
 from stedi_assets.contracts.contract import Contract, block, column, contract_of, warn
+from stedi_assets.sources import SOURCES
 
 # 2000-01-01 and 2100-01-01, UTC. Seconds or microseconds in place of milliseconds fall outside.
 _EARLIEST_MS = 946_684_800_000
@@ -199,7 +200,7 @@ class LandingFiles(DataFrameModel):
             "isin",
             "known_source",
             "There are three.",
-            allowed_values=["customer", "accelerometer", "step_trainer"],
+            allowed_values=list(SOURCES),
         ),
         description="Source that delivered it.",
     )

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
+from stedi_assets.sources import SOURCES
+
 if TYPE_CHECKING:
     from stedi_assets.lake.files import StoredFile
     from stedi_assets.lake.lake import Lake
 
-SOURCES = ("customer", "accelerometer", "step_trainer")
 _JSON = {".json", ".jsonl", ".ndjson"}
 _COMPRESSION: dict[str, Literal["gzip", "bz2"]] = {".gz": "gzip", ".bz2": "bz2"}
 

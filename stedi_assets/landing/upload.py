@@ -20,8 +20,9 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
 from stedi_assets.errors import StediError
 from stedi_assets.lake.files import StoredFile
-from stedi_assets.landing.files import SOURCES, LandingFile, landing_file, landing_folder
+from stedi_assets.landing.files import LandingFile, landing_file, landing_folder
 from stedi_assets.records.read_task import FileRange, parse_stream
+from stedi_assets.sources import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -21,9 +21,10 @@ from stedi_assets.errors import StediError
 from stedi_assets.lake.maintenance import Removed, delete, erase_history, unreferenced
 from stedi_assets.lake.publication import RUN_ID, Staged, publish
 from stedi_assets.landing import ledger
-from stedi_assets.landing.files import SOURCES, list_landing
+from stedi_assets.landing.files import list_landing
 from stedi_assets.privacy.person import Person, identify, rows
 from stedi_assets.privacy.raw_files import mentions, rewrite
+from stedi_assets.sources import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, BinaryIO
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
 from stedi_assets.errors import StediError
-from stedi_assets.landing.files import SOURCES, LandingFile, list_landing
+from stedi_assets.landing.files import LandingFile, list_landing
 from stedi_assets.privacy.person import address_pattern
 from stedi_assets.privacy.removal import RemovalError, remove_records
+from stedi_assets.sources import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 from cfnlint.api import lint_file
 
-from stedi_assets.landing.files import SOURCES, landing_folder
+from stedi_assets.landing.files import landing_folder
 from stedi_assets.settings import Settings
+from stedi_assets.sources import SOURCES
 from stedi_assets_tests.deploy.conftest import ACCOUNT, TEMPLATE, Stack
 from stedi_assets_tests.deploy.policies import allows
 

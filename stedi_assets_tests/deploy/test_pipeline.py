@@ -18,7 +18,7 @@ from pyiceberg.catalog import Catalog, load_catalog
 
 from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.landing.files import SOURCES
+from stedi_assets.sources import SOURCES
 from stedi_assets_tests.builders.known_lakes import stated_counts
 from stedi_assets_tests.deploy.conftest import REGION, AwsServer, Stack, deploy
 from stedi_assets_tests.deploy.test_permissions import READERS, ROLES

@@ -17,8 +17,8 @@ from pyiceberg.utils.config import Config
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.engine.session import SparkEngine
 from stedi_assets.lake.lake import Lake
-from stedi_assets.landing.files import SOURCES
 from stedi_assets.settings import Settings
+from stedi_assets.sources import SOURCES
 from stedi_assets_tests.aws_lake import REGION
 from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.builders.three_people import VIC, deliver_three_people

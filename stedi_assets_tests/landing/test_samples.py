@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from stedi_assets.sources import SOURCES
 from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.engines import RunningEngine
 
-SOURCES = ("customer", "accelerometer", "step_trainer")
 Tables = dict[str, list[dict[str, Any]]]
 TABLES = [f"{source}_{kind}" for source in SOURCES for kind in ("landing", "quarantine")]
 

@@ -11,9 +11,10 @@ import pytest
 
 from stedi_assets import cli
 from stedi_assets.lake.lake import Lake
-from stedi_assets.landing.files import SOURCES, list_landing
+from stedi_assets.landing.files import list_landing
 from stedi_assets.landing.upload import Uploader
 from stedi_assets.settings import Settings, get_settings
+from stedi_assets.sources import SOURCES
 from stedi_assets_tests.builders.graph import Graph
 
 DATA = Path(__file__).parents[2] / "data"

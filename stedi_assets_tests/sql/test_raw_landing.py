@@ -4,7 +4,8 @@ import pytest
 import sqlglot.expressions as exp
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.landing.files import SOURCES, landing_folder
+from stedi_assets.landing.files import landing_folder
+from stedi_assets.sources import SOURCES
 from stedi_assets_tests.sql.conftest import statements
 
 FILE = "ddl/raw_landing.sql"
