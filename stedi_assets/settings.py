@@ -6,6 +6,7 @@ come by the standard AWS variables and files, and Spark's own settings by ``spar
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from stedi_assets.errors import StediError
 
 PREFIX = "STEDI_"
+_HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?"
+_ENGINES = (
+    "sail|yarn",
+    r"local(?:\[[0-9*, ]+\])?",
+    # Several masters, of which one is active.
+    rf"spark://{_HOST}(?:,{_HOST})*",
+    # With parameters such as a token.
+    rf"sc://{_HOST}(?:/(?:;[^;=\s]+=[^;\s]*)*;?)?",
+    r"k8s://\S+",
+)
 SPARK_EXAMPLES = "sail, local[*], spark://host:7077, sc://host:15002, yarn or k8s://https://host:443"
 
 
@@ -29,7 +40,7 @@ class Settings(BaseSettings):
 
     Attributes:
         lake_uri: Folder or ``s3://bucket/prefix`` that holds raw files and tables (``STEDI_LAKE_URI``).
-        spark: Engine: ``sail``, a Spark master, or a Spark Connect endpoint (``STEDI_SPARK``).
+        spark: Engine: ``sail``, a Spark master, or a Spark Connect endpoint, perhaps with a token (``STEDI_SPARK``).
         database: Catalog database of the tables (``STEDI_DATABASE``).
         consent_from_date: Drop readings from before consent (``STEDI_CONSENT_FROM_DATE``).
         ml_match: Pair step and accelerometer readings of the same ``person``, or of any person with the same
@@ -43,7 +54,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     lake_uri: str = "data"
-    spark: str = "sail"
+    # Neither printed nor dumped, since the address of a Connect server may hold a token.
+    spark: str = Field(default="sail", repr=False, exclude=True)
     database: str = Field(default="stedi_db", pattern=r"^[a-z][a-z0-9_]*$")
     consent_from_date: bool = False
     ml_match: Literal["person", "timestamp"] = "person"
@@ -54,31 +66,64 @@ class Settings(BaseSettings):
     @field_validator("lake_uri")
     @classmethod
     def _absolute(cls, value: str) -> str:
-        if found := set(value) & set("[]{}*?\\%"):
-            # Apache Spark would take them for a pattern, or for an escape, in every path that it reads.
-            raise ValueError(f"the address of a lake must not contain {' '.join(sorted(found))}")
-        scheme = urlsplit(value).scheme
-        if scheme == "s3":
-            if not urlsplit(value).netloc:
-                raise ValueError("an s3:// lake needs a bucket, such as s3://my-bucket/lake")
-            return value.rstrip("/")
-        if scheme not in ("", "file"):
-            raise ValueError("a lake is a folder or an s3:// address")
-        if not value:
-            raise ValueError("a lake is a folder or an s3:// address, and this is empty")
-        return str(Path(value.removeprefix("file://")).expanduser().resolve())
+        return _lake_address(value.strip())
 
     @field_validator("spark")
     @classmethod
     def _known_engine(cls, value: str) -> str:
-        if value in ("sail", "yarn", "local") or value.startswith(("local[", "spark://", "sc://", "k8s://")):
+        if any(re.fullmatch(form, value) for form in _ENGINES):
             return value
+        # The value is left out: that of a Connect server may hold a token.
         raise ValueError(f"no such engine; use {SPARK_EXAMPLES}")
 
     @property
     def on_s3(self) -> bool:
         """Whether the lake is a bucket."""
         return self.lake_uri.startswith("s3://")
+
+
+def _lake_address(value: str) -> str:
+    """Spell the address of a lake in one way: an absolute path, or ``s3://bucket/prefix``."""
+    scheme, colon, rest = value.partition(":")
+    if "::" in value or (colon and "/" not in scheme and scheme.lower() not in ("s3", "file")):
+        # fsspec would take the first part for a protocol, and Python for the name of a folder.
+        raise ValueError("a lake is a folder or an s3:// address")
+    if colon and scheme.lower() == "s3":
+        return _s3_address(rest)
+    if colon and scheme.lower() == "file":
+        if not (rest.startswith("/") and urlsplit(rest).netloc in ("", "localhost")):
+            raise ValueError("a lake in a folder of this machine is file:///some/folder, or /some/folder")
+        value = urlsplit(rest).path
+    if not value:
+        raise ValueError("a lake is a folder or an s3:// address, and this is empty")
+    try:
+        path = Path(value).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError):
+        raise ValueError("a lake is a folder or an s3:// address, and this path leads nowhere") from None
+    if path.exists() and not path.is_dir():
+        raise ValueError("a lake is a folder, and this is a file")
+    # The whole path, since the working directory may be part of it.
+    _require_plain(str(path))
+    return str(path)
+
+
+def _s3_address(rest: str) -> str:
+    _require_plain(rest)
+    bucket, _, prefix = rest.removeprefix("//").partition("/")
+    if not rest.startswith("//") or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", bucket):
+        raise ValueError("an s3:// lake needs a bucket, such as s3://my-bucket/lake")
+    prefix = prefix.rstrip("/")
+    if prefix and any(part in ("", ".", "..") for part in prefix.split("/")):
+        raise ValueError("the address of a lake must not contain //, /./ or /../")
+    return f"s3://{bucket}/{prefix}".rstrip("/")
+
+
+def _require_plain(address: str) -> None:
+    # Apache Spark would take the first ones for a pattern, or for an escape, in every path that it reads.
+    if found := sorted(set(address) & set("[]{}*?\\%")):
+        raise ValueError(f"the address of a lake must not contain {' '.join(found)}")
+    if "::" in address or not address.isprintable():
+        raise ValueError("the address of a lake must not contain :: or characters that cannot be printed")
 
 
 @lru_cache(maxsize=1)

@@ -36,8 +36,14 @@ GOOD = {
         "local",
         "local[*]",
         "local[2]",
+        "local[2,3]",
         "spark://host:7077",
+        "spark://one:7077,two:7077",
+        "spark://[::1]:7077",
+        "sc://host",
         "sc://host:15002",
+        "sc://host:15002/",
+        "sc://host:15002/;token=abc;user_id=ann",
         "yarn",
         "k8s://https://host",
     ],
@@ -76,13 +82,20 @@ def test_variables_of_other_types(monkeypatch):
         ("~/lake", "{home}/lake"),
         ("s3://bucket", "s3://bucket"),
         ("s3://bucket/some/lake/", "s3://bucket/some/lake"),
+        ("S3://bucket/Some/lake", "s3://bucket/Some/lake"),
+        (" s3://bucket/lake ", "s3://bucket/lake"),
+        ("file:/some/lake", "/some/lake"),
+        ("FILE:///some/lake", "/some/lake"),
+        ("file://localhost/some/lake", "/some/lake"),
+        ("~", "{home}"),
+        ("./a:b", "{cwd}/a:b"),
     ],
 )
 def test_addresses_of_lakes(monkeypatch, value, lake_uri):
     monkeypatch.setenv("STEDI_LAKE_URI", value)
     settings = get_settings()
     assert settings.lake_uri == lake_uri.format(cwd=Path.cwd(), home=Path.home())
-    assert settings.on_s3 == value.startswith("s3://")
+    assert settings.on_s3 == value.strip().lower().startswith("s3://")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +104,25 @@ def test_addresses_of_lakes(monkeypatch, value, lake_uri):
         ("STEDI_LAKE_URI", "", "a lake is a folder or an s3:// address"),
         ("STEDI_LAKE_URI", "gs://bucket/lake", "a lake is a folder or an s3:// address"),
         ("STEDI_LAKE_URI", "s3://", "needs a bucket, such as s3://my-bucket/lake"),
+        ("STEDI_LAKE_URI", "s3:bucket/lake", "needs a bucket"),
+        ("STEDI_LAKE_URI", "s3:/bucket/lake", "needs a bucket"),
+        ("STEDI_LAKE_URI", "s3:///bucket/lake", "needs a bucket"),
+        ("STEDI_LAKE_URI", "s3://ann@bucket/lake", "needs a bucket"),
+        ("STEDI_LAKE_URI", "s3://bucket//lake", "must not contain //"),
+        ("STEDI_LAKE_URI", "s3://bucket/../lake", "must not contain //, /./ or /../"),
+        ("STEDI_LAKE_URI", "s3a://bucket/lake", "a lake is a folder or an s3:// address"),
+        ("STEDI_LAKE_URI", "simplecache::s3://bucket/lake", "a lake is a folder or an s3:// address"),
+        ("STEDI_LAKE_URI", "/some/a::b", "a lake is a folder or an s3:// address"),
+        ("STEDI_LAKE_URI", "file:lake", "file:///some/folder"),
+        ("STEDI_LAKE_URI", "file://host/lake", "file:///some/folder"),
+        ("STEDI_LAKE_URI", "~nobody-of-this-name/lake", "leads nowhere"),
+        ("STEDI_LAKE_URI", "/dev/null", "a lake is a folder, and this is a file"),
+        ("STEDI_LAKE_URI", "/some/\nlake", "cannot be printed"),
+        ("STEDI_LAKE_URI", "/some/\x1b[2Jlake", "must not contain ["),
+        ("STEDI_LAKE_URI", "/some/\udcff", "cannot be printed"),
         ("STEDI_LAKE_URI", "/some/{lake}", "must not contain { }"),
+        ("STEDI_SPARK", "sc://", "use sail"),
+        ("STEDI_SPARK", "spark://one:7077,", "use sail"),
         ("STEDI_SPARK", "snail", "use sail, local[*], spark://host:7077, sc://host:15002"),
         ("STEDI_SPARK", "", "use sail, local[*]"),
         ("STEDI_DATABASE", "my-db", "^[a-z][a-z0-9_]*$"),
@@ -126,3 +157,22 @@ def test_a_secret_is_in_no_message_and_no_printed_setting(monkeypatch):
     monkeypatch.setenv("STEDI_PSEUDONYM_KEY", "long enough to be a key")
     settings = get_settings()
     assert "long enough" not in f"{settings} {settings!r} {settings.model_dump_json()}"
+
+
+def test_a_lake_is_no_pattern_because_of_the_working_directory(monkeypatch, tmp_path):
+    (tmp_path / "work [1]").mkdir()
+    monkeypatch.chdir(tmp_path / "work [1]")
+    monkeypatch.setenv("STEDI_LAKE_URI", "lake")
+    with pytest.raises(SettingsError, match=r"STEDI_LAKE_URI: .* must not contain \[ \]"):
+        get_settings()
+
+
+def test_a_connect_token_is_in_no_message_and_no_printed_setting(monkeypatch):
+    monkeypatch.setenv("STEDI_SPARK", "sc://host:15002/;token=swordfish")
+    settings = get_settings()
+    assert "swordfish" not in f"{settings} {settings!r} {settings.model_dump_json()} {settings.model_dump()}"
+    get_settings.cache_clear()
+    monkeypatch.setenv("STEDI_SPARK", "sc://host:15002;token=swordfish")
+    with pytest.raises(SettingsError) as caught:
+        get_settings()
+    assert "swordfish" not in f"{caught.value} {caught.value.__cause__!r}"
