@@ -6,28 +6,41 @@ What a command prints is decided here; what it computes, elsewhere.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
 
 from stedi_assets.cli import files, instance, privacy, spark, tables
-from stedi_assets.cli.common import app
+from stedi_assets.cli.common import app, complain
 from stedi_assets.errors import StediError
 from stedi_assets.settings import get_settings
+from stedi_assets.text import printable
 
 __all__ = ["app", "files", "instance", "main", "privacy", "spark", "tables"]
 
+# Typer's root of wrong usage, which it does not export.
+_ClickException: type[Any] = typer.BadParameter.__mro__[2]
+
 
 def main() -> None:
-    """Run the command; what a user can put right is one line, not a stack."""
+    """Run the command and exit; what a user can put right is one line, not a stack.
+
+    The exit code is 0, or 1 for an error, or 2 for wrong usage, or what a command says of itself.
+    """
     try:
-        app()
+        sys.exit(app(prog_name="stedi", standalone_mode=False))
+    except _ClickException as error:
+        error.message = printable(error.message)
+        error.show()
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        complain("stedi: aborted")
     except StediError as error:
-        typer.echo(f"stedi: {error}", err=True)
-        sys.exit(1)
+        complain(f"stedi: {error}")
     except Exception as error:
         from stedi_assets.lake.aws_errors import explain
 
         if (message := explain(error, get_settings().lake_uri)) is None:
             raise
-        typer.echo(f"stedi: {message}", err=True)
-        sys.exit(1)
+        complain(f"stedi: {message}")
+    sys.exit(1)

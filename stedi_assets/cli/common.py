@@ -1,7 +1,8 @@
-"""What the commands share: the application, the error that a user can put right, and how rows are printed."""
+"""What the commands share: the application, the error that a user can put right, and how text and rows are printed."""
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stedi_assets.errors import StediError
+from stedi_assets.text import printable
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,6 +24,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 class CommandError(StediError):
     """Something that the user can put right."""
+
+
+def say(text: str) -> None:
+    """Print text; what it holds of file names or records is shown, never a command to the terminal."""
+    typer.echo(printable(text))
+
+
+def complain(text: str) -> None:
+    """Print text to the standard error, as ``say`` does."""
+    typer.echo(printable(text), err=True)
 
 
 def print_json(value: object) -> None:
@@ -43,26 +55,27 @@ def print_result(result: duckdb.DuckDBPyConnection, *, as_json: bool, as_csv: bo
     names = [column[0] for column in result.description or []]
     rows = result.fetchall()
     if as_csv:
-        import csv
-
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows(rows)
+        print_csv([names, *rows])
     else:
         print_table(names, rows)
 
 
+def print_csv(rows: list[Any]) -> None:
+    """Print rows as CSV: unchanged to a file or a program, and to a terminal as ``say`` does."""
+    shown = sys.stdout.isatty()
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    for row in rows:
+        writer.writerow([printable(value) if shown and isinstance(value, str) else value for value in row])
+
+
 def print_table(names: list[str], rows: list[Any]) -> None:
-    """Print rows as a table; what they hold is shown, never executed."""
+    """Print rows as a table, as ``say`` does."""
     from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
-    def _text(value: object) -> Text:
-        # Text of a landing file may hold what a terminal, or rich, would take for a command.
-        return Text("".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in str(value)))
-
-    table = Table(*(Column(name, overflow="fold") for name in names))
+    table = Table(*(Column(Text(printable(name)), overflow="fold") for name in names))
     for row in rows:
-        table.add_row(*(_text("" if value is None else value) for value in row))
+        # As text, since rich would take a part in brackets for its own markup.
+        table.add_row(*(Text("" if value is None else printable(str(value))) for value in row))
     Console().print(table)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from stedi_assets.cli.common import CommandError, app
+from stedi_assets.cli.common import app, complain, say
 from stedi_assets.settings import get_settings
+from stedi_assets.sources import SourceName
 
 
 @app.command("sample-data")
@@ -28,7 +29,7 @@ def sample_data(
         write_sample_lake(
             lake, seed, scale, lambda done, total: progress.update(task, completed=done, total=total)
         )
-    typer.echo(f"Wrote a sample lake to {lake}")
+    say(f"Wrote a sample lake to {lake}")
 
 
 @app.command()
@@ -36,7 +37,7 @@ def upload(
     files: Annotated[list[Path], typer.Argument(exists=True, help="Files, or folders of files.")],
     *,
     source: Annotated[
-        Literal["customer", "accelerometer", "step_trainer"] | None,
+        SourceName | None,
         typer.Option(help="What the files hold; recognised by their content if not given."),
     ] = None,
     replace: Annotated[
@@ -55,7 +56,7 @@ def upload(
 
     found = find_files(files)
     if not found:
-        raise CommandError("the folders have no landing files: no .json, .jsonl, .ndjson or .csv")
+        raise typer.BadParameter("the folders have no landing files: no .json, .jsonl, .ndjson or .csv")
     done = uploaded = skipped = 0
     with Progress(disable=not sys.stderr.isatty(), console=Console(stderr=True)) as progress:
         task = progress.add_task("Uploading", total=sum(file.stat().st_size for file in found))
@@ -69,10 +70,10 @@ def upload(
             try:
                 result = uploader.upload(file)
             except UploadError as error:
-                typer.echo(f"refused {file}: {error}", err=True)
+                complain(f"refused {file}: {error}")
             else:
                 uploaded, skipped = uploaded + result.is_new, skipped + (not result.is_new)
-                typer.echo(
+                say(
                     f"{file} -> {result.path}: {result.landed:,} records, and {result.quarantined:,} for quarantine"
                     if result.is_new
                     else f"{file}: there already, as {result.path}"
@@ -80,6 +81,6 @@ def upload(
             done += file.stat().st_size
             progress.update(task, completed=done)
     refused = len(found) - uploaded - skipped
-    typer.echo(f"{uploaded:,} files uploaded, {skipped:,} there already, {refused:,} refused")
+    say(f"{uploaded:,} files uploaded, {skipped:,} there already, {refused:,} refused")
     if refused:
         raise typer.Exit(1)

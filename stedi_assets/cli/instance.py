@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 
-import typer
-
-from stedi_assets.cli.common import CommandError, app
+from stedi_assets.cli.common import CommandError, app, say
 from stedi_assets.settings import get_settings
 
 
@@ -27,4 +25,4 @@ def register_pools() -> None:
     settings = get_settings()
     with dg.DagsterInstance.get() as instance:
         names = pools.register_pools(instance, build_definitions(settings, SparkEngine.of(settings)))
-    typer.echo(f"{len(names)} pools let one run at a time write a table: {', '.join(names)}")
+    say(f"{len(names)} pools let one run at a time write a table: {', '.join(names)}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stedi_assets.cli.common import CommandError, app, print_table
+from stedi_assets.cli.common import CommandError, app, print_table, say
 from stedi_assets.settings import get_settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def forget(
     from stedi_assets.privacy.raw_files import RewriteError
 
     if "@" not in email.strip("@ "):
-        raise CommandError("that is no e-mail address")
+        raise typer.BadParameter("that is no e-mail address")
     settings = get_settings()
     lake = Lake(settings)
     found = erasure.survey(lake, settings, email)
@@ -51,18 +51,16 @@ def forget(
     except (erasure.ErasureError, RewriteError, PublishConflictError, CommitFailedException) as error:
         raise CommandError(f"not finished: {error}") from None
     if erased.found != found:
-        typer.echo("Found when all landing files were read:")
+        say("Found when all landing files were read:")
         _print_findings(erased.found)
-    typer.echo(
+    say(
         f"Erased. Of history went {erased.history.snapshots:,} snapshots and {erased.history.files:,} files "
         f"({erased.history.bytes:,} bytes)."
     )
     for path, count in erased.mentions.items():
-        typer.echo(
-            f"Look at {path}: it still has the address, {count} times, in what is not the person's record"
-        )
+        say(f"Look at {path}: it still has the address, {count} times, in what is not the person's record")
     for path in erased.unreadable:
-        typer.echo(f"Look at {path}: it cannot be read, so nobody knows whom it has")
+        say(f"Look at {path}: it cannot be read, so nobody knows whom it has")
     if erased.mentions or erased.unreadable:
         raise typer.Exit(3)
 
@@ -73,16 +71,14 @@ def _print_findings(found: Findings) -> None:
     if counted:
         print_table(["", "where", "rows or records"], [[*where, f"{count:,}"] for *where, count in counted])
     else:
-        typer.echo("The tables have nothing of this person.")
+        say("The tables have nothing of this person.")
     if found.shared_devices:
-        typer.echo(
+        say(
             f"{found.shared_devices} of the person's devices have other owners too: their {found.shared_readings:,} "
             "step readings stay, since they may be another owner's."
         )
     if found.files_not_read:
-        typer.echo(
-            f"{len(found.files_not_read):,} landing files are not in the tables yet; they are read first."
-        )
+        say(f"{len(found.files_not_read):,} landing files are not in the tables yet; they are read first.")
 
 
 def _refresh(settings: Settings) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
-from stedi_assets.cli.common import app
+from stedi_assets.cli.common import app, say
 from stedi_assets.settings import get_settings
 
 
@@ -14,4 +12,4 @@ def spark_defaults() -> None:
     from stedi_assets.engine.session import SparkEngine
 
     for name, value in SparkEngine.of(get_settings()).server_config().items():
-        typer.echo(f"{name} {value}")
+        say(f"{name} {value}")

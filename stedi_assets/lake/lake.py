@@ -152,9 +152,8 @@ class Lake:
         found = self.find_table(table)
         return UNPUBLISHED if found is None else snapshot_of(found)
 
-    def published_tables(self) -> dict[str, Table]:
-        """Every published table of the database, by name, whatever made it."""
+    def table_names(self) -> list[str]:
+        """Names of the tables of the database, in order, whatever made them; no table is looked at."""
         if not catalog_exists(self.uri) or not self.catalog.namespace_exists(self.database):
-            return {}
-        tables = [self.catalog.load_table(name) for name in sorted(self.catalog.list_tables(self.database))]
-        return {table.name()[-1]: table for table in tables if table.current_snapshot() is not None}
+            return []
+        return sorted(name for *_, name in self.catalog.list_tables(self.database))

@@ -1,83 +1,211 @@
 """SQL over the lake's published tables, read-only, by DuckDB in this process: no Dagster, no Spark.
 
-Every table is the snapshot that is current when the connection is made. How answers are printed belongs in ``cli``.
+DuckDB reaches files through ``PublishedFiles`` alone, so that even a statement that ``require_query`` let pass by
+mistake changes nothing. How answers are printed belongs in ``cli``.
 """
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import duckdb
 
-from stedi_assets.lake.snapshot import snapshot_of
+from stedi_assets.errors import StediError
+from stedi_assets.lake.published_files import SCHEME, PublishedFiles
+from stedi_assets.lake.readable import readable_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     import sqlglot
-    from pyiceberg.table import Table
+    from pyiceberg.schema import Schema
 
     from stedi_assets.lake.lake import Lake
+    from stedi_assets.lake.snapshot import Snapshot
 
 _DUCKDB_TYPES = {"string": "VARCHAR", "long": "BIGINT", "double": "DOUBLE", "list<string>": "VARCHAR[]"}
+# EXPLAIN, its options, and the statement that it explains.
+_EXPLAIN = re.compile(r"EXPLAIN\s+(?:ANALYZE\s+)?(?:\([^()]*\)\s*)?(.*)", re.IGNORECASE | re.DOTALL)
+_NAME = re.compile(r"\w+")
+# What asks which tables there are, rather than for tables by name.
+_OF_THE_CATALOG = re.compile(r"\b(?:show\b|information_schema\b|(?:duckdb|pg|sqlite)_)", re.IGNORECASE)
 
 
-def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
-    """Open a connection that has the published tables as views, and can reach nothing else.
+class QueryError(StediError):
+    """A query cannot be answered; the message says why."""
 
-    The views are in a schema of the database's name, which is also the default one.
+
+def require_query(text: str) -> None:
+    """Let one SELECT pass, or the EXPLAIN of one; DuckDB's own parser says what a text is.
+
+    Raises:
+        QueryError: The text is no SQL, has no statement or several, or has one of another kind.
     """
-    connection = duckdb.connect()
-    if lake.on_s3:
-        connection.register_filesystem(lake.filesystem)
-    connection.execute(f'CREATE SCHEMA "{lake.database}"')
-    files: list[str] = []
-    for name, table in lake.published_tables().items():
-        snapshot = snapshot_of(table)
-        connection.execute(f'CREATE VIEW "{lake.database}"."{name}" AS {_select(table, snapshot.files)}')
-        files += snapshot.files
-    connection.execute(f'USE "{lake.database}"')
-    connection.execute(f"SET allowed_paths = {_literal(files)}")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-    return connection
+    statements = _statements(text)
+    if len(statements) != 1:
+        raise QueryError(f"give one SELECT: the query has {len(statements)} statements")
+    kinds = [statements[0].type]
+    if kinds == [duckdb.StatementType.EXPLAIN] and (found := _EXPLAIN.fullmatch(statements[0].query)):
+        kinds = [statement.type for statement in _statements(found[1])]
+    if kinds != [duckdb.StatementType.SELECT]:
+        raise QueryError("give one SELECT, or EXPLAIN and one SELECT: a query only reads, and cannot write")
 
 
-def _select(table: Table, files: tuple[str, ...]) -> str:
-    types = {field.name: str(field.field_type) for field in table.schema().fields}
-    if files:
-        columns = ", ".join(f'"{name}"' for name in types)
-        return f"SELECT {columns} FROM read_parquet({_literal(files)})"  # noqa: S608 - quoted names of the catalog
-    # No file says what the columns of an empty table are.
-    columns = ", ".join(f'NULL::{_DUCKDB_TYPES[kind]} AS "{name}"' for name, kind in types.items())
-    return f"SELECT {columns} WHERE false"
+def _statements(text: str) -> list[duckdb.Statement]:
+    try:
+        return duckdb.extract_statements(text)
+    except duckdb.Error as error:
+        raise QueryError(str(error)) from None
 
 
-def _literal(texts: Iterable[str]) -> str:
-    quoted = ("'" + text.replace("'", "''") + "'" for text in texts)
-    return f"[{', '.join(quoted)}]"
+@contextmanager
+def open_queries(lake: Lake, queries: Sequence[str]) -> Iterator[Queries]:
+    """Load the tables that queries name, once for all queries.
+
+    Raises:
+        QueryError: ``require_query`` refuses one of the queries; then no table is loaded.
+    """
+    for query in queries:
+        require_query(query)
+    with duckdb.connect() as connection:
+        yield Queries(lake, queries, connection)
+
+
+class Queries:
+    """Answers queries of the lake, each table as it was when this was made.
+
+    The tables are in a schema of the database's name, which is also the default one.
+
+    Attributes:
+        tables: The tables that the queries name, or all tables where a query asks which tables there are.
+        of_the_catalog: Whether a query asks which tables there are.
+    """
+
+    def __init__(self, lake: Lake, queries: Sequence[str], connection: duckdb.DuckDBPyConnection) -> None:
+        self._lake = lake
+        self._connection = connection
+        self._files = PublishedFiles(lake.filesystem)
+        connection.register_filesystem(self._files)
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS memory.{_quoted(lake.database)}")
+        connection.execute(f"USE memory.{_quoted(lake.database)}")
+        _lock(connection)
+        named = [_tables_of(query, connection) for query in queries]
+        self.of_the_catalog = None in named
+        names = lake.table_names() if self.of_the_catalog else sorted(set().union(*filter(None, named)))
+        self.tables = readable_tables(lake, names)
+        for name, (schema, snapshot) in self.tables.snapshots.items():
+            view = f"CREATE VIEW {_quoted(name)} AS {self._select(schema, snapshot)}"
+            connection.execute(view)
+
+    def answer(self, query: str) -> duckdb.DuckDBPyConnection:
+        """Run one of the queries.
+
+        Raises:
+            QueryError: DuckDB refuses the query, or a table that the query names is not there or cannot be read.
+        """
+        try:
+            return self._connection.execute(query)
+        except duckdb.CatalogException as error:
+            if not self.of_the_catalog and self.tables.unreadable:
+                raise QueryError("; ".join(self.tables.unreadable.values())) from None
+            names = ", ".join(self._lake.table_names()) or "none yet; make them with: make materialize"
+            raise QueryError(f"{error}\n\nPublished tables: {names}") from None
+        except duckdb.PermissionException:
+            raise QueryError("a query reads published tables and nothing else") from None
+        except duckdb.Error as error:
+            raise QueryError(_without_stack(str(error))) from None
+
+    def _select(self, schema: Schema, snapshot: Snapshot) -> str:
+        types = {field.name: _DUCKDB_TYPES[str(field.field_type)] for field in schema.fields}
+        if not snapshot.files:
+            # No file says what the columns of an empty table are.
+            return f"SELECT {_listed(f'NULL::{kind} AS {_quoted(name)}' for name, kind in types.items())} WHERE false"
+        # A file may be older than a column, which is NULL in its rows.
+        columns = _listed(
+            f"{_literal(name)}: {{name: {_literal(name)}, type: '{kind}', default_value: NULL}}"
+            for name, kind in types.items()
+        )
+        paths = _listed(map(_literal, self._files.add(snapshot.files)))
+        # DuckDB would make a column of a folder such as year=2024 in the lake's address.
+        return f"SELECT * FROM read_parquet([{paths}], schema = MAP {{{columns}}}, hive_partitioning = false)"  # noqa: S608 - quoted
+
+
+def _tables_of(query: str, connection: duckdb.DuckDBPyConnection) -> set[str] | None:
+    """Names of the tables that a query reads; None if it asks which tables there are, or DuckDB cannot say."""
+    if _OF_THE_CATALOG.search(query):
+        return None
+    try:
+        names = connection.get_table_names(query)
+    except duckdb.Error:
+        return None
+    return {name.lower() for name in names if _NAME.fullmatch(name)} or None
+
+
+def _lock(connection: duckdb.DuckDBPyConnection) -> None:
+    """Leave a connection with the published files alone: no other file, no network, no extension."""
+    for setting in (
+        "disabled_filesystems = 'LocalFileSystem'",
+        # Else DuckDB writes what does not fit into memory to the working directory.
+        "temp_directory = ''",
+        f"allowed_directories = ['{SCHEME}']",
+        "enable_external_access = false",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"SET {setting}")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return ", ".join(texts)
+
+
+def _without_stack(message: str) -> str:
+    """Leave out the stack that DuckDB puts into its message when Python code fails for it."""
+    if "Traceback (most recent call last)" not in message:
+        return message
+    return next(line for line in message.splitlines()[1:] if not line.startswith(" "))
 
 
 def statements_of(text: str) -> dict[str, str]:
-    """The statements of a file in Athena's SQL, as DuckDB takes them, by the name that their first comment gives.
+    """Translate a file of Athena's SQL for DuckDB.
+
+    Returns:
+        The statements in DuckDB's SQL, by the name that the first comment of each gives, or by number.
 
     Raises:
-        ValueError: The text is not Athena's SQL, or uses something that DuckDB has no word for.
+        QueryError: The text is not Athena's SQL, has no statement, or uses something that DuckDB lacks.
     """
     import sqlglot
     from sqlglot.errors import SqlglotError
 
+    found: dict[str, str] = {}
     try:
-        parsed = [statement for statement in sqlglot.parse(text, read="athena") if statement is not None]
-        return {
-            _name(statement, number): statement.sql("duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)
-            for number, statement in enumerate(parsed, start=1)
-        }
+        parsed = sqlglot.parse(text, read="athena")
+        # sqlglot takes a comment behind the last statement for a semicolon.
+        statements = [item for item in parsed if item and not isinstance(item, sqlglot.exp.Semicolon)]
+        for number, statement in enumerate(statements, start=1):
+            name = _name(statement)
+            numbered = f"statement {number}"
+            found[numbered if not name or name in found else name] = statement.sql(
+                "duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE
+            )
     except SqlglotError as error:
-        raise ValueError(str(error)) from None
+        raise QueryError(str(error)) from None
+    if not found:
+        raise QueryError("the file has no statement")
+    return found
 
 
-def _name(statement: sqlglot.Expr, number: int) -> str:
+def _name(statement: sqlglot.Expr) -> str:
     # A comment before WITH hangs on one of the statement's parts.
     comments = (comment for node in statement.walk() for comment in node.comments or ())
-    return next(comments, f"statement {number}").partition(":")[0].strip()
+    return next(comments, "").partition(":")[0].strip()

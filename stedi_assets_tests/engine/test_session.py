@@ -12,7 +12,6 @@ import pytest
 from stedi_assets.engine.probes import CONNECT_PORT, EngineError
 from stedi_assets.engine.session import SparkEngine, apache_spark_config
 from stedi_assets.lake.lake import Lake
-from stedi_assets.lake.snapshot import snapshot_of
 from stedi_assets.settings import Settings
 from stedi_assets_tests.builders.small_lake import deliver_all
 
@@ -175,8 +174,7 @@ def test_the_whole_graph_runs_on_sail_without_java(tmp_path):
     )
     assert "RUN_SUCCESS" in run.stderr, run.stderr[-2000:]
     assert not called.exists()
-    tables = Lake(Settings(lake_uri=str(lake))).published_tables()
-    assert snapshot_of(tables["machine_learning_curated"]).rows == 21
+    assert Lake(Settings(lake_uri=str(lake))).snapshot("machine_learning_curated").rows == 21
 
 
 @pytest.mark.usefixtures("spark_driver")
