@@ -24,7 +24,7 @@ test: .venv/test $(DAGSTER_HOME)/dagster.yaml
 	$(BIN)/lint-imports
 	$(BIN)/dagster definitions validate --load-with-grpc --log-level warning
 	$(BIN)/dg check defs
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(COVERAGE)
 
 # What is derived from the contracts: Athena DDL and docs/tables.md.
 docs: .venv/runtime

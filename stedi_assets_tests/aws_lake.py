@@ -53,21 +53,26 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.wait()
 
 
+def make_lake(source: Path) -> str:
+    """Make a lake in a bucket of its own, with the landing files of a folder, and give its address."""
+    client, bucket = boto3.client("s3"), f"lake-{uuid.uuid4().hex[:12]}"
+    client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    for file in sorted(source.glob("*/landing/*")):
+        client.upload_file(str(file), bucket, f"some/prefix/{file.relative_to(source)}")
+    return f"s3://{bucket}/some/prefix"
+
+
+def drop_database(name: str = "stedi_db") -> None:
+    """Take a lake's tables out of the catalog, so that another lake may have them."""
+    glue = boto3.client("glue")
+    if name in [database["Name"] for database in glue.get_databases()["DatabaseList"]]:
+        for table in glue.get_tables(DatabaseName=name)["TableList"]:
+            glue.delete_table(DatabaseName=name, Name=table["Name"])
+        glue.delete_database(Name=name)
+
+
 @pytest.fixture
 def new_lake(s3_server: str) -> Iterator[Callable[[Path], str]]:
-    """Makes a lake in a bucket of its own, with the landing files of a folder, and gives its address."""
-    client = boto3.client("s3")
-    glue = boto3.client("glue")
-
-    def make(source: Path) -> str:
-        bucket = f"lake-{uuid.uuid4().hex[:12]}"
-        client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-        for file in sorted(source.glob("*/landing/*")):
-            client.upload_file(str(file), bucket, f"some/prefix/{file.relative_to(source)}")
-        return f"s3://{bucket}/some/prefix"
-
-    yield make
-    for database in glue.get_databases()["DatabaseList"]:
-        for table in glue.get_tables(DatabaseName=database["Name"])["TableList"]:
-            glue.delete_table(DatabaseName=database["Name"], Name=table["Name"])
-        glue.delete_database(Name=database["Name"])
+    """Makes a lake, as ``make_lake`` does, for one test."""
+    yield make_lake
+    drop_database()

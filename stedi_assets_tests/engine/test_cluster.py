@@ -12,6 +12,7 @@ import pyspark
 import pytest
 
 from stedi_assets.engine import s3a
+from stedi_assets_tests.aws_lake import drop_database
 from stedi_assets_tests.builders.graph import Graph, comparable
 from stedi_assets_tests.builders.known_lakes import sample_lake
 from stedi_assets_tests.engine.conftest import free_port
@@ -96,9 +97,7 @@ def test_apache_spark_publishes_on_s3_what_sail_does(cluster, materialize, sail_
     ]
     assert len(reports) == 5
     assert all(b'"committer":"magic"' in report for report in reports)
-    glue = boto3.client("glue")
-    for table in glue.get_tables(DatabaseName="stedi_db")["TableList"]:
-        glue.delete_table(DatabaseName="stedi_db", Name=table["Name"])
+    drop_database()
 
     expected = Graph(new_lake(DATA), sail_engine)
     expected.run()

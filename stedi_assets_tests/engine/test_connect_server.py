@@ -9,6 +9,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from stedi_assets_tests.aws_lake import drop_database
 from stedi_assets_tests.builders.graph import Graph, comparable
 from stedi_assets_tests.builders.known_lakes import sample_lake, stated_counts
 from stedi_assets_tests.engine.conftest import connect_server
@@ -43,15 +44,9 @@ def assert_published_as_by_sail(lake: Graph, expected: Graph) -> None:
     published = comparable(lake)
     if lake.lake.on_s3:
         # Both lakes have the one database.
-        drop_tables()
+        drop_database()
     expected.run()
     assert published == comparable(expected)
-
-
-def drop_tables() -> None:
-    glue = boto3.client("glue")
-    for table in glue.get_tables(DatabaseName="stedi_db")["TableList"]:
-        glue.delete_table(DatabaseName="stedi_db", Name=table["Name"])
 
 
 def test_a_connect_server_publishes_what_sail_does(server_for_folders, materialize, sail_engine, tmp_path):
