@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.contracts.sources import PROVENANCE
+from stedi_assets.contracts.sources import ADDED
 from stedi_assets.transforms import tables
 
 
@@ -27,8 +28,12 @@ def main(lake: Path, output: Path) -> None:
 
     def landed(source: str) -> DataFrame:
         schema = CONTRACTS[f"{source}_landing"].spark_schema
-        fields = StructType([field for field in schema if field.name not in PROVENANCE])
-        return keep(f"{source}_landing", spark.read.schema(fields).json(str(lake / source / "landing")))
+        fields = StructType([field for field in schema if field.name not in ADDED])
+        rows = spark.read.schema(fields).json(str(lake / source / "landing"))
+        # Enough for the generated data, whose addresses differ in case and white space alone.
+        named = {"person": "email" if source == "customer" else "user", "device": "serialNumber"}
+        made = {name: F.lower(F.trim(field)) for name, field in named.items() if field in rows.columns}
+        return keep(f"{source}_landing", rows.withColumns(made))
 
     def keep(name: str, frame: DataFrame) -> DataFrame:
         frame.write.parquet(str(output / name))

@@ -1,15 +1,15 @@
 -- consent_funnel: people, from those who registered to those in the ML table, with the share of the first step
--- A person is an e-mail address, trimmed and in small letters.
+-- The column person holds an e-mail address in one spelling.
 WITH steps (step, people) AS (
-    SELECT '1 registered', count(DISTINCT lower(trim(email))) FROM customer_landing
+    SELECT '1 registered', count(DISTINCT person) FROM customer_landing
     UNION ALL
-    SELECT '2 ever agreed to research', count(DISTINCT lower(trim(email)))
+    SELECT '2 ever agreed to research', count(DISTINCT person)
     FROM customer_landing
     WHERE shareWithResearchAsOfDate > 0
     UNION ALL
-    SELECT '3 agree to research now', count(DISTINCT lower(trim(email))) FROM customer_trusted
+    SELECT '3 agree to research now', count(DISTINCT person) FROM customer_trusted
     UNION ALL
-    SELECT '4 have accelerometer readings', count(DISTINCT lower(trim(email))) FROM customer_curated
+    SELECT '4 have accelerometer readings', count(DISTINCT person) FROM customer_curated
     UNION ALL
     SELECT '5 have matched readings', count(DISTINCT customer_key) FROM machine_learning_curated
 )
@@ -35,12 +35,12 @@ ORDER BY matched_readings DESC, customer_key;
 WITH per_customer (table_name, readings) AS (
     SELECT 'accelerometer_trusted', count(*)
     FROM accelerometer_trusted
-    GROUP BY lower(trim("user"))
+    GROUP BY person
     UNION ALL
     SELECT 'step_trainer_trusted', count(*)
     FROM step_trainer_trusted AS step
-    INNER JOIN (SELECT DISTINCT lower(trim(email)) AS person, serialNumber FROM customer_curated) AS owner
-        ON owner.serialNumber = step.serialNumber
+    INNER JOIN (SELECT DISTINCT person, device FROM customer_curated) AS owner
+        ON owner.device = step.device
     GROUP BY owner.person
     UNION ALL
     SELECT 'machine_learning_curated', count(*)
@@ -97,20 +97,20 @@ ORDER BY rejected.source, records DESC, why.reason;
 -- A step reading of a device with two consenting owners counts for either. pairs_missing and pairs_unexplained are 0
 -- where readings are matched by person, as they are by default.
 WITH owner AS (
-    SELECT DISTINCT serialNumber, lower(trim(email)) AS person FROM customer_curated
+    SELECT DISTINCT device, person FROM customer_curated
 ),
 step AS (
-    SELECT owner.person, reading.serialNumber, reading.sensorReadingTime, reading.distanceFromObject
+    SELECT owner.person, reading.device, reading.sensorReadingTime, reading.distanceFromObject
     FROM step_trainer_trusted AS reading
-    INNER JOIN owner ON owner.serialNumber = reading.serialNumber
+    INNER JOIN owner ON owner.device = reading.device
 ),
 moment_of_steps AS (
     SELECT person, sensorReadingTime, count(*) AS steps FROM step GROUP BY person, sensorReadingTime
 ),
 moment_of_readings AS (
-    SELECT lower(trim("user")) AS person, "timestamp" AS sensorReadingTime, count(*) AS readings
+    SELECT person, "timestamp" AS sensorReadingTime, count(*) AS readings
     FROM accelerometer_trusted
-    GROUP BY lower(trim("user")), "timestamp"
+    GROUP BY person, "timestamp"
 ),
 met AS (
     SELECT
@@ -127,7 +127,7 @@ total AS (
         (SELECT count(*) FROM step) AS steps,
         (SELECT count(*) FROM accelerometer_trusted) AS readings,
         (SELECT count(*) FROM machine_learning_curated) AS pairs,
-        (SELECT count(*) FROM (SELECT serialNumber FROM owner GROUP BY serialNumber HAVING count(*) > 1) AS shared)
+        (SELECT count(*) FROM (SELECT device FROM owner GROUP BY device HAVING count(*) > 1) AS shared)
             AS shared_devices
 )
 SELECT

@@ -264,7 +264,7 @@ def withheld_steps(candidate: Candidate) -> dict[str, int]:
     )
     shared = tables.shared_with_untrusted(landing, candidate.snapshots.read("customer_trusted"))
     steps = candidate.snapshots.read("step_trainer_landing").select(*tables.STEP_TRAINER).distinct()
-    withheld = steps.join(curated, "serialNumber", "left_semi").join(shared, "serialNumber", "left_semi")
+    withheld = steps.join(curated, "device", "left_semi").join(shared, "device", "left_semi")
     return {"withheld_readings": withheld.count()}
 
 

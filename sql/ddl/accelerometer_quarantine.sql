@@ -8,7 +8,10 @@ CREATE TABLE IF NOT EXISTS stedi_db.accelerometer_quarantine (
     `source_position` bigint COMMENT 'Where the record begins in that file, in bytes of its uncompressed text.',
     `ingested_at` bigint COMMENT 'When it was ingested, epoch ms UTC.',
     `raw_text` string COMMENT 'The record as delivered; undecodable bytes are written as \\xNN.',
-    `reasons` array<string> COMMENT 'Why it was not landed; see docs/tables.md.'
+    `reasons` array<string> COMMENT 'Why it was not landed; see docs/tables.md.',
+    `persons` array<string> COMMENT 'Every person that its text names, spelled as in the column person; empty if it names nobody.',
+    `devices` array<string> COMMENT 'Every device that its text names, spelled as in the column device; empty if it names none.',
+    `snapshot_at` bigint COMMENT 'Its lastUpdateDate, if it has one for certain, epoch ms UTC; absent where in doubt.'
 )
 LOCATION '${LAKE_URI}/accelerometer/quarantine'
 TBLPROPERTIES ('table_type' = 'ICEBERG', 'format' = 'parquet');

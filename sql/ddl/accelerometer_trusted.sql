@@ -4,11 +4,12 @@
 -- Athena takes no parameters in DDL. Fill in where the lake is:
 --     LAKE_URI=s3://my-bucket/lake envsubst < sql/ddl/accelerometer_trusted.sql
 CREATE TABLE IF NOT EXISTS stedi_db.accelerometer_trusted (
-    `user` string COMMENT 'E-mail address of the phone\'s user.',
+    `user` string COMMENT 'E-mail address of the phone\'s user as delivered.',
     `timestamp` bigint COMMENT 'When it was read, epoch ms UTC.',
     `x` double COMMENT 'Acceleration along the x axis, in g.',
     `y` double COMMENT 'Acceleration along the y axis, in g.',
-    `z` double COMMENT 'Acceleration along the z axis, in g.'
+    `z` double COMMENT 'Acceleration along the z axis, in g.',
+    `person` string COMMENT 'The person: user in one spelling, by which people are matched; see docs/tables.md.'
 )
 LOCATION '${LAKE_URI}/accelerometer/trusted'
 TBLPROPERTIES ('table_type' = 'ICEBERG', 'format' = 'parquet');

@@ -5,7 +5,7 @@
 --     LAKE_URI=s3://my-bucket/lake envsubst < sql/ddl/customer_landing.sql
 CREATE TABLE IF NOT EXISTS stedi_db.customer_landing (
     `customerName` string COMMENT 'Full name.',
-    `email` string COMMENT 'E-mail address; names the person.',
+    `email` string COMMENT 'E-mail address as delivered.',
     `phone` string COMMENT 'Telephone number.',
     `birthDay` string COMMENT 'Date of birth as typed; years such as 993 occur.',
     `serialNumber` string COMMENT 'Serial number of the device registered.',
@@ -14,6 +14,8 @@ CREATE TABLE IF NOT EXISTS stedi_db.customer_landing (
     `shareWithResearchAsOfDate` bigint COMMENT 'When the person agreed to share with research, epoch ms UTC; absent or 0: not agreed.',
     `shareWithPublicAsOfDate` bigint COMMENT 'When the person agreed to share with public, epoch ms UTC; absent or 0: not agreed.',
     `shareWithFriendsAsOfDate` bigint COMMENT 'When the person agreed to share with friends, epoch ms UTC; absent or 0: not agreed.',
+    `person` string COMMENT 'The person: email in one spelling, by which people are matched; see docs/tables.md.',
+    `device` string COMMENT 'The device: serialNumber in one spelling, by which devices are matched.',
     `source_file` string COMMENT 'Path of the landing file, below the lake.',
     `source_position` bigint COMMENT 'Where the record begins in that file, in bytes of its uncompressed text.',
     `ingested_at` bigint COMMENT 'When it was ingested, epoch ms UTC.'

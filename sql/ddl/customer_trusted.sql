@@ -5,7 +5,7 @@
 --     LAKE_URI=s3://my-bucket/lake envsubst < sql/ddl/customer_trusted.sql
 CREATE TABLE IF NOT EXISTS stedi_db.customer_trusted (
     `customerName` string COMMENT 'Full name.',
-    `email` string COMMENT 'E-mail address; names the person.',
+    `email` string COMMENT 'E-mail address as delivered.',
     `phone` string COMMENT 'Telephone number.',
     `birthDay` string COMMENT 'Date of birth as typed; years such as 993 occur.',
     `serialNumber` string COMMENT 'Serial number of the device registered.',
@@ -13,7 +13,9 @@ CREATE TABLE IF NOT EXISTS stedi_db.customer_trusted (
     `lastUpdateDate` bigint COMMENT 'When this snapshot was taken, epoch ms UTC.',
     `shareWithResearchAsOfDate` bigint COMMENT 'When the person agreed to share with research, epoch ms UTC.',
     `shareWithPublicAsOfDate` bigint COMMENT 'When the person agreed to share with public, epoch ms UTC; absent or 0: not agreed.',
-    `shareWithFriendsAsOfDate` bigint COMMENT 'When the person agreed to share with friends, epoch ms UTC; absent or 0: not agreed.'
+    `shareWithFriendsAsOfDate` bigint COMMENT 'When the person agreed to share with friends, epoch ms UTC; absent or 0: not agreed.',
+    `person` string COMMENT 'The person: email in one spelling, by which people are matched; see docs/tables.md.',
+    `device` string COMMENT 'The device: serialNumber in one spelling, by which devices are matched.'
 )
 LOCATION '${LAKE_URI}/customer/trusted'
 TBLPROPERTIES ('table_type' = 'ICEBERG', 'format' = 'parquet');

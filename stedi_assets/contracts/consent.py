@@ -16,18 +16,14 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 
-def _who(email: str) -> Column:
-    return F.lower(F.trim(F.col(email), F.lit(" \t\n\r\f\v"))).alias("who")
-
-
 def _answers(customer_landing: DataFrame, *subject: str) -> DataFrame:
     """The subject's answer now: ``agreed`` bigint, the consent date of its latest snapshots.
 
     Null if one of them has none; the latest date where they differ.
     """
     asked = customer_landing.select(
-        _who("email"),
-        "serialNumber",
+        F.col("person").alias("who"),
+        "device",
         "lastUpdateDate",
         F.coalesce(F.col("shareWithResearchAsOfDate"), F.lit(0)).alias("agreed"),
     )
@@ -40,9 +36,9 @@ def _answers(customer_landing: DataFrame, *subject: str) -> DataFrame:
 
 
 def consenting_owners(customer_landing: DataFrame) -> DataFrame:
-    """People and devices with consent now: ``who``, ``serialNumber`` string, ``agreed`` bigint (epoch ms)."""
+    """People and devices with consent now: ``who``, ``device`` string, ``agreed`` bigint (epoch ms)."""
     people = _answers(customer_landing, "who").where("agreed > 0").select("who")
-    return _answers(customer_landing, "who", "serialNumber").where("agreed > 0").join(people, "who")
+    return _answers(customer_landing, "who", "device").where("agreed > 0").join(people, "who")
 
 
 def consenting_people(customer_landing: DataFrame) -> DataFrame:
@@ -56,7 +52,7 @@ def customers_without_consent(
     """Rows of a customer table whose person or device has no consent now."""
     del from_date  # a customer row is of no time
     owners = consenting_owners(customer_landing)
-    return customers.withColumn("who", _who("email")).join(owners, ["who", "serialNumber"], "left_anti")
+    return customers.withColumn("who", F.col("person")).join(owners, ["who", "device"], "left_anti")
 
 
 def readings_without_consent(
@@ -64,25 +60,23 @@ def readings_without_consent(
 ) -> DataFrame:
     """Accelerometer readings of people without consent now or, with ``from_date``, at the time of reading."""
     people = consenting_people(customer_landing)
-    joined = readings.withColumn("who", _who("user")).join(people, "who", "left")
+    joined = readings.withColumn("who", F.col("person")).join(people, "who", "left")
     return joined.where(_unagreed("timestamp", from_date=from_date))
 
 
 def steps_without_consent(steps: DataFrame, customer_landing: DataFrame, *, from_date: bool) -> DataFrame:
     """Step readings of devices that nobody with consent owns, or that somebody without consent owns too."""
-    owners = customer_landing.select(_who("email"), "serialNumber").distinct()
+    owners = customer_landing.select(F.col("person").alias("who"), "device").distinct()
     people = consenting_people(customer_landing).select("who", F.col("agreed").alias("person_agreed"))
     devices = (
-        owners.join(consenting_owners(customer_landing), ["who", "serialNumber"], "left")
+        owners.join(consenting_owners(customer_landing), ["who", "device"], "left")
         .join(people, "who", "left")
-        .groupBy("serialNumber")
+        .groupBy("device")
         .agg(
             F.when(F.count(F.lit(1)) == F.count("agreed"), F.min("person_agreed")).alias("agreed"),
         )
     )
-    return steps.join(devices, "serialNumber", "left").where(
-        _unagreed("sensorReadingTime", from_date=from_date)
-    )
+    return steps.join(devices, "device", "left").where(_unagreed("sensorReadingTime", from_date=from_date))
 
 
 def pairs_without_consent(
@@ -103,17 +97,15 @@ def pairs_of_one_person(
     Each half of a row is looked up on its own: the step reading among those of the person's devices, the
     accelerometer reading among the person's.
     """
-    owners = customers.select("serialNumber", _who("email").alias("person")).distinct()
+    owners = customers.select("device", "person").distinct()
     keys = with_customer_key(owners.select("person").distinct(), key)
     own_steps = (
-        steps.join(owners, "serialNumber")
+        steps.join(owners, "device")
         .join(keys, "person")
         .select("customer_key", "sensorReadingTime", "distanceFromObject")
     )
-    own_readings = (
-        readings.withColumn("person", _who("user"))
-        .join(keys, "person")
-        .select("customer_key", F.col("timestamp").alias("sensorReadingTime"), "x", "y", "z")
+    own_readings = readings.join(keys, "person").select(
+        "customer_key", F.col("timestamp").alias("sensorReadingTime"), "x", "y", "z"
     )
     return pairs.join(own_steps, own_steps.columns, "left_semi").join(
         own_readings, own_readings.columns, "left_semi"

@@ -12,25 +12,37 @@ import pyspark.sql.types as T
 from pandera.pyspark import Check, DataFrameModel
 
 from stedi_assets.contracts.contract import Contract, block, column, contract_of, warn
+from stedi_assets.records.source import EARLIEST_MS, LATEST_MS
 from stedi_assets.sources import SOURCES
 
-# 2000-01-01 and 2100-01-01, UTC. Seconds or microseconds in place of milliseconds fall outside.
-_EARLIEST_MS = 946_684_800_000
-_LATEST_MS = 4_102_444_800_000
 # In classes that mean the same to Java and Rust, by which the engines match, and to Python, by which pandera checks
 # the pattern; \s and \d do not.
-_E_MAIL = r"^[ \t\n\r\f\x0B]*[^@ \t\n\r\f\x0B]+@[^@ \t\n\r\f\x0B]+[ \t\n\r\f\x0B]*$"
+_PERSON = r"^[^@ \t\n\r\f\x0B]+@[^@ \t\n\r\f\x0B]+$"
 _UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _MS_REASON = "Times are epoch milliseconds; a value outside 2000 to 2100 is in another unit or not a time."
 
 
 def _milliseconds(name: str) -> Check:
-    return block("in_range", f"plausible_{name}", _MS_REASON, min_value=_EARLIEST_MS, max_value=_LATEST_MS)
+    return block("in_range", f"plausible_{name}", _MS_REASON, min_value=EARLIEST_MS, max_value=LATEST_MS)
 
 
-def _e_mail(name: str) -> Check:
-    return block(
-        "str_matches", f"{name}_is_e_mail", "People are matched by e-mail across sources.", pattern=_E_MAIL
+def _person(field: str) -> Any:
+    return column(
+        block(
+            "str_matches",
+            f"{field}_is_e_mail",
+            "People are matched by e-mail across sources.",
+            pattern=_PERSON,
+        ),
+        description=f"The person: {field} in one spelling, by which people are matched; see docs/tables.md.",
+        privacy="direct identifier",
+    )
+
+
+def _device() -> Any:
+    return column(
+        description="The device: serialNumber in one spelling, by which devices are matched.",
+        privacy="direct identifier",
     )
 
 
@@ -62,9 +74,7 @@ def _consent(purpose: str) -> Any:
 
 class _Customer(DataFrameModel):
     customerName: T.StringType = column(description="Full name.", privacy="direct identifier", nullable=True)
-    email: T.StringType = column(
-        _e_mail("email"), description="E-mail address; names the person.", privacy="direct identifier"
-    )
+    email: T.StringType = column(description="E-mail address as delivered.", privacy="direct identifier")
     phone: T.StringType = column(description="Telephone number.", privacy="direct identifier", nullable=True)
     birthDay: T.StringType = column(
         warn(
@@ -91,16 +101,19 @@ class _Customer(DataFrameModel):
     shareWithResearchAsOfDate: T.LongType = _consent("research")
     shareWithPublicAsOfDate: T.LongType = _consent("public")
     shareWithFriendsAsOfDate: T.LongType = _consent("friends")
+    person: T.StringType = _person("email")
+    device: T.StringType = _device()
 
 
 class _Accelerometer(DataFrameModel):
     user: T.StringType = column(
-        _e_mail("user"), description="E-mail address of the phone's user.", privacy="direct identifier"
+        description="E-mail address of the phone's user as delivered.", privacy="direct identifier"
     )
     timestamp: T.LongType = column(_milliseconds("timestamp"), description="When it was read, epoch ms UTC.")
     x: T.DoubleType = _axis("x")
     y: T.DoubleType = _axis("y")
     z: T.DoubleType = _axis("z")
+    person: T.StringType = _person("user")
 
 
 class _StepTrainer(DataFrameModel):
@@ -114,6 +127,7 @@ class _StepTrainer(DataFrameModel):
         block("greater_than", "distance_positive", "A distance is above zero.", min_value=0),
         description="Distance from the device to the nearest object, in cm.",
     )
+    device: T.StringType = _device()
 
 
 class _Provenance(DataFrameModel):
@@ -161,6 +175,18 @@ class _Quarantine(_Provenance):
     )
     reasons: Annotated[T.ArrayType, T.StringType(), True] = column(
         description="Why it was not landed; see docs/tables.md."
+    )
+    persons: Annotated[T.ArrayType, T.StringType(), True] = column(
+        description="Every person that its text names, spelled as in the column person; empty if it names nobody.",
+        privacy="direct identifier",
+    )
+    devices: Annotated[T.ArrayType, T.StringType(), True] = column(
+        description="Every device that its text names, spelled as in the column device; empty if it names none.",
+        privacy="direct identifier",
+    )
+    snapshot_at: T.LongType = column(
+        description="Its lastUpdateDate, if it has one for certain, epoch ms UTC; absent where in doubt.",
+        nullable=True,
     )
 
 
@@ -235,7 +261,7 @@ class CustomerTrusted(_Customer):
     class Config:
         name = "customer_trusted"
         metadata = {"folder": "customer/trusted"}
-        unique = ["email", "serialNumber"]
+        unique = ["person", "device"]
 
 
 class AccelerometerTrusted(_Accelerometer):
@@ -244,7 +270,7 @@ class AccelerometerTrusted(_Accelerometer):
     class Config:
         name = "accelerometer_trusted"
         metadata = {"folder": "accelerometer/trusted"}
-        unique = ["user", "timestamp", "x", "y", "z"]
+        unique = ["person", "timestamp", "x", "y", "z"]
 
 
 class CustomerCurated(CustomerTrusted):
@@ -253,7 +279,7 @@ class CustomerCurated(CustomerTrusted):
     class Config:
         name = "customer_curated"
         metadata = {"folder": "customer/curated"}
-        unique = ["email", "serialNumber"]
+        unique = ["person", "device"]
 
 
 class StepTrainerTrusted(_StepTrainer):
@@ -262,7 +288,7 @@ class StepTrainerTrusted(_StepTrainer):
     class Config:
         name = "step_trainer_trusted"
         metadata = {"folder": "step_trainer/trusted"}
-        unique = ["sensorReadingTime", "serialNumber", "distanceFromObject"]
+        unique = ["sensorReadingTime", "device", "distanceFromObject"]
 
 
 class MachineLearningCurated(DataFrameModel):

@@ -9,7 +9,8 @@ from stedi_assets.records.source import Field, Source
 if TYPE_CHECKING:
     from stedi_assets.contracts.contract import Contract
 
-PROVENANCE = frozenset({"source_file", "source_position", "ingested_at"})
+# Columns of landing tables that the record reader adds to the fields of a source.
+ADDED = frozenset({"person", "device", "source_file", "source_position", "ingested_at"})
 
 
 def source_of(contract: Contract) -> Source:
@@ -21,11 +22,11 @@ def source_of(contract: Contract) -> Source:
             required=not column.nullable,
         )
         for column in contract.columns
-        if column.name not in PROVENANCE
+        if column.name not in ADDED
     )
     rules = tuple(
         item.rule
         for item in contract.rules
-        if item.severity == "block" and item.rule.column not in PROVENANCE
+        if item.severity == "block" and item.rule.column not in {"source_position", "ingested_at"}
     )
     return Source(contract.name.removesuffix("_landing"), fields, rules)

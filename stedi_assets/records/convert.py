@@ -166,7 +166,12 @@ def _number(raw: object) -> tuple[str | None, str]:
     raise ValueError("not a number")
 
 
-def _bigint(raw: object) -> tuple[int | None, str]:
+def bigint(raw: object) -> tuple[int | None, str]:
+    """An integer of 64 bits from a number or its text, and the repair that this is.
+
+    Raises:
+        ValueError: It is no such integer.
+    """
     literal, repair = _number(raw)
     if literal is None:
         return None, ""
@@ -191,6 +196,6 @@ def _double(raw: object) -> tuple[float | None, str]:
 
 _CONVERSIONS: dict[str, Callable[[Any], tuple[Any, str]]] = {
     "string": _text,
-    "bigint": _bigint,
+    "bigint": bigint,
     "double": _double,
 }

@@ -7,9 +7,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from stedi_assets.records.convert import Converter
+from stedi_assets.records.identity import DEVICE_FIELDS, PERSON_FIELDS
+from stedi_assets.records.mentions import (
+    SNAPSHOT_FIELD,
+    Mentions,
+    devices_of,
+    mentions_in,
+    persons_of,
+    snapshot_time,
+)
 from stedi_assets.records.outcome import Outcome
 from stedi_assets.records.split import BOM, MAX_RECORD_BYTES
 
@@ -58,6 +68,7 @@ def parse_csv(
         header = _read_header(window[start:end], source) if kind == "row" else Header(())
         if header.names:
             del spans[0]
+    outcome.mentions = partial(_mentions, header or Header(()))
     converter = Converter(source, outcome.repaired, outcome.drift)
     outcome.records = len(spans)
     for start, end, kind in spans:
@@ -126,3 +137,32 @@ def _convert(row: bytes, kind: _Kind, header: Header, converter: Converter) -> t
     return converter.convert(
         [(n, v or None) for n, v in zip(header.names, values, strict=True)], from_csv=True
     )
+
+
+def _mentions(header: Header, row: str) -> Mentions:
+    """Whom a quarantined row names: whoever its text names, and whatever stands in the columns of names.
+
+    In a row of more or fewer values than columns, a column is counted from both ends. The snapshot's time is certain
+    only in a row of as many values, with an address wherever one belongs.
+    """
+    values = _values(row)
+    found = mentions_in(row)
+    emails = _values_of(header, values, PERSON_FIELDS)
+    times = _values_of(header, values, (SNAPSHOT_FIELD,))
+    persons = sorted({*found.persons, *persons_of(emails)})
+    devices = sorted({*found.devices, *devices_of(_values_of(header, values, DEVICE_FIELDS))})
+    certain = (
+        _ROW.fullmatch(row.encode())
+        and len(values) == len(header.names)
+        and len(times) == len(persons) == 1
+        and all("@" in email for email in emails)
+    )
+    return Mentions(persons, devices, snapshot_time(times[0]) if certain else None)
+
+
+def _values_of(header: Header, values: list[str], fields: tuple[str, ...]) -> list[str]:
+    """The values of a row that stand in the columns of some fields, counted from both ends of the row."""
+    wanted = {field.casefold() for field in fields}
+    columns = [column for column, name in enumerate(header.names) if name.casefold() in wanted]
+    places = {place for column in columns for place in (column, len(values) - len(header.names) + column)}
+    return [values[place] for place in sorted(places) if 0 <= place < len(values)]

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from stedi_assets.records.identity import DEVICE_FIELDS, PERSON_FIELDS, with_identities
+from stedi_assets.records.mentions import MENTIONS_SCHEMA, Mentions, mentions_in
 from stedi_assets.records.rules import partition
 from stedi_assets.records.source import QUARANTINE_SCHEMA, Parsed, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 # As Python objects, rows take several times the memory.
 _ROWS = 1024
@@ -33,6 +35,7 @@ class Outcome:
         repaired: repairs by kind.
         drift: records by unknown field.
         ends: where in the window a record ends, by its start; the others end with their line.
+        mentions: finds whom the text of a quarantined record names.
     """
 
     source: Source
@@ -42,6 +45,7 @@ class Outcome:
     repaired: Counter[str] = field(default_factory=Counter)
     drift: Counter[str] = field(default_factory=Counter)
     ends: dict[int, int] = field(default_factory=dict)
+    mentions: Callable[[str], Mentions] = mentions_in
     _frames: list[pl.DataFrame] = field(default_factory=list)
     _rows: list[tuple[Any, ...]] = field(default_factory=list)
     _rejected: list[tuple[int, int, list[str]]] = field(default_factory=list)
@@ -64,16 +68,19 @@ class Outcome:
     def parsed(self) -> Parsed:
         """Apply the row rules, and put everything together."""
         self._pack_rows()
-        landed, broken_rules = partition(pl.concat(self._frames), self.source.rules)
-        for position, reasons in broken_rules:
+        landed, nameless = _without_nameless(with_identities(pl.concat(self._frames)))
+        landed, broken_rules = partition(landed, self.source.rules)
+        for position, reasons in [*nameless, *broken_rules]:
             start = position - self.offset
             self.reject(start, self._end(start), reasons)
         rejected = sorted(self._rejected)
+        texts = [self.window[s:e].decode(errors="backslashreplace") for s, e, _ in rejected]
+        mentions = [self.mentions(text) for text in texts]
         quarantined = {
-            "raw_text": [self.window[s:e].decode(errors="backslashreplace") for s, e, _ in rejected],
+            "raw_text": texts,
             "reasons": [reasons for _, _, reasons in rejected],
             "source_position": [self.offset + start for start, _, _ in rejected],
-        }
+        } | {name: [getattr(found, name) for found in mentions] for name in MENTIONS_SCHEMA}
         return Parsed(
             landed=landed,
             quarantined=pl.DataFrame(quarantined, schema=QUARANTINE_SCHEMA),
@@ -96,3 +103,14 @@ def line_end(text: bytes, start: int) -> int:
     """Where the line ends in which `start` is: at its newline, or with the text."""
     end = text.find(b"\n", start)
     return len(text) if end < 0 else end
+
+
+def _without_nameless(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[int, tuple[str, ...]]]]:
+    """The rows whose fields name somebody or something; of the others, ``source_position`` and reasons."""
+    nameless = []
+    for column, fields in (("person", PERSON_FIELDS), ("device", DEVICE_FIELDS)):
+        if column in rows.columns and (is_empty := rows[column] == "").any():
+            reasons = tuple(f"missing_field:{name}" for name in fields if name in rows.columns)
+            nameless += [(position, reasons) for position in rows["source_position"].filter(is_empty)]
+            rows = rows.filter(~is_empty)
+    return rows, nameless

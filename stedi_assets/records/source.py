@@ -47,6 +47,10 @@ REPAIRS: dict[str, str] = {
     "csv": "records read from CSV rows",
 }
 
+# 2000-01-01 and 2100-01-01, UTC. Seconds or microseconds in place of milliseconds fall outside.
+EARLIEST_MS = 946_684_800_000
+LATEST_MS = 4_102_444_800_000
+
 DTYPES: dict[str, Any] = {"string": pl.String, "bigint": pl.Int64, "double": pl.Float64}
 
 
@@ -94,6 +98,9 @@ QUARANTINE_SCHEMA: dict[str, Any] = {
     "raw_text": pl.String,
     "reasons": pl.List(pl.String),
     "source_position": pl.Int64,
+    "persons": pl.List(pl.String),
+    "devices": pl.List(pl.String),
+    "snapshot_at": pl.Int64,
 }
 
 
@@ -102,9 +109,10 @@ class Parsed:
     """The result of parsing one piece of a file.
 
     Attributes:
-        landed: the source's fields (String, Int64, Float64) and `source_position` (Int64).
-        quarantined: `raw_text` (String), `reasons` (List(String), sorted), `source_position` (Int64), in file
-            order.
+        landed: the source's fields (String, Int64, Float64), `source_position` (Int64), and `person` and `device`
+            (String) where the source has a field that names one.
+        quarantined: `raw_text` (String), `reasons` (List(String), sorted), `source_position` (Int64), `persons` and
+            `devices` (List(String), sorted) that the text names, and `snapshot_at` (Int64), in file order.
         records: records found by the lexical scan of the text, never by the parser.
         repaired: counts by kind, see `REPAIRS`; repairs of values count only in records that could be read.
         drift: unknown field name -> records that had it; names unlike a field's are "(other)".

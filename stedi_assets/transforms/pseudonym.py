@@ -1,4 +1,4 @@
-"""Who a person is: matching by e-mail, and the pseudonym under which a person may be studied."""
+"""The pseudonym under which a person may be studied."""
 
 from __future__ import annotations
 
@@ -6,23 +6,11 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
-import pyspark.sql.functions as F
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     import pyarrow as pa
-    from pyspark.sql import Column, DataFrame
-
-
-def person(email: str) -> Column:
-    """The person that an e-mail names: trimmed of white space, in lower case.
-
-    Args:
-        email: Name of the column with the e-mail.
-    """
-    # By itself trim takes spaces alone; a withdrawal must count under an address with a line end, too.
-    return F.lower(F.trim(F.col(email), F.lit(" \t\n\r\f\v")))
+    from pyspark.sql import DataFrame
 
 
 def with_customer_key(people: DataFrame, key: bytes) -> DataFrame:

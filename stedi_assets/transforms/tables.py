@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyspark.sql.functions as F
 from pyspark.sql import Window
 
-from stedi_assets.transforms.pseudonym import person, with_customer_key
+from stedi_assets.transforms.pseudonym import with_customer_key
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -27,12 +27,16 @@ CUSTOMER = (
     "shareWithResearchAsOfDate",
     "shareWithPublicAsOfDate",
     "shareWithFriendsAsOfDate",
+    "person",
+    "device",
 )
 _OTHER_CUSTOMER_FIELDS = tuple(
-    name for name in CUSTOMER if name not in {"serialNumber", "lastUpdateDate", "shareWithResearchAsOfDate"}
+    name
+    for name in CUSTOMER
+    if name not in {"person", "device", "lastUpdateDate", "shareWithResearchAsOfDate"}
 )
-ACCELEROMETER = ("user", "timestamp", "x", "y", "z")
-STEP_TRAINER = ("sensorReadingTime", "serialNumber", "distanceFromObject")
+ACCELEROMETER = ("user", "timestamp", "x", "y", "z", "person")
+STEP_TRAINER = ("sensorReadingTime", "serialNumber", "distanceFromObject", "device")
 
 
 def consented() -> Column:
@@ -47,15 +51,13 @@ def trusted_customers(customer_landing: DataFrame) -> DataFrame:
     must say so too. On a tie of ``lastUpdateDate`` the snapshot without consent wins, and of
     two with consent the later consent.
     """
-    snapshots = customer_landing.select(*CUSTOMER).select(
-        "*", person("email").alias("person"), F.when(consented(), 0).otherwise(1).alias("refuses")
-    )
+    snapshots = customer_landing.select(*CUSTOMER, F.when(consented(), 0).otherwise(1).alias("refuses"))
     refusing = (
         snapshots.groupBy("person")
         .agg(F.max(F.struct("lastUpdateDate", "refuses")).alias("newest"))
         .where("newest.refuses = 1")
     )
-    newest_first = Window.partitionBy("person", "serialNumber").orderBy(
+    newest_first = Window.partitionBy("person", "device").orderBy(
         F.col("lastUpdateDate").desc(),
         F.col("refuses").desc(),
         # Of two consents, the later: it lets less through where readings count from consent on.
@@ -73,42 +75,39 @@ def trusted_customers(customer_landing: DataFrame) -> DataFrame:
 
 def consent_since(customer_trusted: DataFrame) -> DataFrame:
     """When each trusted person consented: ``person`` string, ``since`` bigint (epoch ms, the latest date)."""
-    return customer_trusted.groupBy(person("email").alias("person")).agg(
-        F.max("shareWithResearchAsOfDate").alias("since")
-    )
+    return customer_trusted.groupBy("person").agg(F.max("shareWithResearchAsOfDate").alias("since"))
 
 
 def readings_of(
     accelerometer_landing: DataFrame, customer_trusted: DataFrame, *, consent_from_date: bool = False
 ) -> DataFrame:
     """Distinct accelerometer readings of trusted people; with ``consent_from_date``, from then on only."""
-    readings = accelerometer_landing.select(*ACCELEROMETER).withColumn("person", person("user"))
+    readings = accelerometer_landing.select(*ACCELEROMETER)
     people = consent_since(customer_trusted)
     if consent_from_date:
         kept = readings.join(people, "person").where(F.col("timestamp") >= F.col("since"))
     else:
         kept = readings.join(people, "person", "left_semi")
-    return kept.select(*ACCELEROMETER).distinct()
+    # Of one reading that was delivered under two spellings of the address, the least spelling stays.
+    distinct = kept.groupBy("person", "timestamp", "x", "y", "z").agg(F.min("user").alias("user"))
+    return distinct.select(*ACCELEROMETER)
 
 
 def customers_with_readings(customer_trusted: DataFrame, accelerometer_trusted: DataFrame) -> DataFrame:
     """Trusted customers with at least one trusted accelerometer reading."""
-    people = accelerometer_trusted.select(person("user").alias("person"))
-    customers = customer_trusted.withColumn("person", person("email"))
-    return customers.join(people, "person", "left_semi").select(*CUSTOMER)
+    people = accelerometer_trusted.select("person")
+    return customer_trusted.join(people, "person", "left_semi").select(*CUSTOMER)
 
 
 def shared_with_untrusted(customer_landing: DataFrame, customer_trusted: DataFrame) -> DataFrame:
-    """Devices that have an owner outside ``customer_trusted``: ``serialNumber`` string, distinct.
+    """Devices that have an owner outside ``customer_trusted``: ``device`` string, distinct.
 
     A fault of the web shop gave 30 serial numbers to hundreds of customers; a reading of such a device may
     be of any of its owners.
     """
-    owner = [person("email").alias("person"), F.col("serialNumber")]
-    outside = customer_landing.select(*owner).join(
-        customer_trusted.select(*owner), ["person", "serialNumber"], "left_anti"
-    )
-    return outside.select("serialNumber").distinct()
+    owner = ["person", "device"]
+    outside = customer_landing.select(*owner).join(customer_trusted.select(*owner), owner, "left_anti")
+    return outside.select("device").distinct()
 
 
 def steps_of(
@@ -124,16 +123,20 @@ def steps_of(
     """
     steps = step_trainer_landing.select(*STEP_TRAINER)
     devices = (
-        customer_curated.withColumn("person", person("email"))
-        .join(consent_since(customer_curated), "person")
-        .groupBy("serialNumber")
+        customer_curated.join(consent_since(customer_curated), "person")
+        .groupBy("device")
         .agg(F.min("since").alias("since"))
     )
     if consent_from_date:
-        kept = steps.join(devices, "serialNumber").where(F.col("sensorReadingTime") >= F.col("since"))
+        kept = steps.join(devices, "device").where(F.col("sensorReadingTime") >= F.col("since"))
     else:
-        kept = steps.join(devices, "serialNumber", "left_semi")
-    return kept.join(withheld_devices, "serialNumber", "left_anti").select(*STEP_TRAINER).distinct()
+        kept = steps.join(devices, "device", "left_semi")
+    distinct = (
+        kept.join(withheld_devices, "device", "left_anti")
+        .groupBy("sensorReadingTime", "device", "distanceFromObject")
+        .agg(F.min("serialNumber").alias("serialNumber"))
+    )
+    return distinct.select(*STEP_TRAINER)
 
 
 def matched_readings(
@@ -153,14 +156,11 @@ def matched_readings(
         key: Secret of the pseudonyms.
         on_timestamp_only: Pair readings of different people too, as the published exercise does.
     """
-    readings = accelerometer_trusted.withColumn("person", person("user")).withColumnRenamed(
-        "timestamp", "sensorReadingTime"
-    )
+    readings = accelerometer_trusted.withColumnRenamed("timestamp", "sensorReadingTime")
     if on_timestamp_only:
         steps, match = step_trainer_trusted, ["sensorReadingTime"]
     else:
-        owners = customer_curated.select("serialNumber", person("email").alias("person")).distinct()
-        steps = step_trainer_trusted.join(owners, "serialNumber")
+        steps = step_trainer_trusted.join(customer_curated.select("device", "person"), "device")
         match = ["sensorReadingTime", "person"]
     keys = with_customer_key(readings.select("person").distinct(), key)
     return (

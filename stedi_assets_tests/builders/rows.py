@@ -13,6 +13,8 @@ from pyspark.sql.types import StructField, StructType
 from stedi_assets.contracts.contract import Contract
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.engine.session import SparkEngine
+from stedi_assets.records.identity import device_of, person_of
+from stedi_assets.records.mentions import mentions_in
 from stedi_assets.transforms import tables
 
 Row = Mapping[str, Any]
@@ -61,6 +63,16 @@ def step(serial: str = SERIAL, at: int = T0, distance: int = 100) -> dict[str, A
     return {"sensorReadingTime": at, "serialNumber": serial, "distanceFromObject": distance} | _PROVENANCE
 
 
+def quarantined(raw_text: str = "{", reasons: Iterable[str] = ("truncated",), **other: Any) -> dict[str, Any]:
+    """A quarantined record, with whom its text names."""
+    return (
+        {"raw_text": raw_text, "reasons": list(reasons)}
+        | mentions_in(raw_text)._asdict()
+        | _PROVENANCE
+        | other
+    )
+
+
 def frame(engine: SparkEngine, table: str, rows: Iterable[Row]) -> DataFrame:
     """Rows as a frame with the columns and types of a table; fields that the table lacks are left out."""
     return frame_of(engine, CONTRACTS[table], rows)
@@ -71,8 +83,18 @@ def frame_of(engine: SparkEngine, contract: Contract, rows: Iterable[Row]) -> Da
     # As values can be absent where the contract forbids it, the frame must not promise that there are none.
     schema = StructType([StructField(f.name, f.dataType) for f in contract.spark_schema])
     return engine.session.createDataFrame(
-        pa.Table.from_pylist(list(rows), schema=contract.arrow_schema), schema
+        pa.Table.from_pylist([_whose(row, contract) | row for row in rows], schema=contract.arrow_schema),
+        schema,
     )
+
+
+def _whose(row: Row, contract: Contract) -> dict[str, Any]:
+    """The person and the device of a row, as the record reader stores them."""
+    email, serial = row.get("user" if "user" in contract.column_names else "email"), row.get("serialNumber")
+    return {
+        "person": None if email is None else person_of(email),
+        "device": None if serial is None else device_of(serial),
+    }
 
 
 def rows_of(data: DataFrame) -> list[tuple[Any, ...]]:

@@ -37,7 +37,7 @@ def readings_of(real):
 def customers_with_readings(real):
     def with_bob(customer_trusted, accelerometer_trusted):
         # A row as if of a person who consented.
-        bob = customer_trusted.where(F.col("email") == e_mail("ann")).withColumn("email", F.lit(BOB))
+        bob = customer_trusted.where(F.col("email") == e_mail("ann")).withColumn("person", F.lit(BOB))
         return real(customer_trusted, accelerometer_trusted).unionByName(bob)
 
     return with_bob

@@ -94,8 +94,8 @@ STRUCTURES = {
         ["column timestamp is string instead of bigint"],
     ),
     "order": (
-        lambda rows: rows.select("timestamp", "user", "x", "y", "z"),
-        ["columns are in the order timestamp, user, x, y, z"],
+        lambda rows: rows.select("timestamp", "user", "x", "y", "z", "person"),
+        ["columns are in the order timestamp, user, x, y, z, person"],
     ),
 }
 

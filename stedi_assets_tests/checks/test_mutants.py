@@ -43,10 +43,6 @@ CONDITIONS = {
         '.join(refusing, "person", "left_anti")',
         '.join(refusing, "person", "left_semi")',
     ),
-    "people are told apart by case": (
-        'person("email").alias("person"), F.when',
-        'F.col("email").alias("person"), F.when',
-    ),
     # The newest snapshot of the device.
     "oldest answer of a device": ('F.col("lastUpdateDate").desc()', 'F.col("lastUpdateDate").asc()'),
     "a tie of a device is consent": ('F.col("refuses").desc()', 'F.col("refuses").asc()'),
@@ -64,21 +60,21 @@ CONDITIONS = {
     "readings of everybody": ('kept = readings.join(people, "person", "left_semi")', "kept = readings"),
     # Whose steps.
     "steps of all other devices": (
-        'kept = steps.join(devices, "serialNumber", "left_semi")',
-        'kept = steps.join(devices, "serialNumber", "left_anti")',
+        'kept = steps.join(devices, "device", "left_semi")',
+        'kept = steps.join(devices, "device", "left_anti")',
     ),
-    "steps of every device": ('kept = steps.join(devices, "serialNumber", "left_semi")', "kept = steps"),
+    "steps of every device": ('kept = steps.join(devices, "device", "left_semi")', "kept = steps"),
     "steps of devices with other owners": (
-        'kept.join(withheld_devices, "serialNumber", "left_anti")',
+        'kept.join(withheld_devices, "device", "left_anti")',
         "kept",
     ),
     "steps of devices with other owners alone": (
-        'kept.join(withheld_devices, "serialNumber", "left_anti")',
-        'kept.join(withheld_devices, "serialNumber", "left_semi")',
+        'kept.join(withheld_devices, "device", "left_anti")',
+        'kept.join(withheld_devices, "device", "left_semi")',
     ),
     "other owners by device alone": (
-        'customer_trusted.select(*owner), ["person", "serialNumber"], "left_anti"',
-        'customer_trusted.select(*owner), ["serialNumber"], "left_anti"',
+        'customer_trusted.select(*owner), owner, "left_anti"',
+        'customer_trusted.select(*owner), ["device"], "left_anti"',
     ),
     # Whose pairs.
     "pairs of strangers": ("if on_timestamp_only:", "if not on_timestamp_only:"),

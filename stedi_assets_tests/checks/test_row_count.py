@@ -19,7 +19,7 @@ FAN_OUTS = {
     "trusted_customers": (
         "customer_trusted",
         "customer_landing",
-        lambda copy: {"email": F.concat(F.repeat(F.lit(" "), copy), "email")},
+        lambda copy: {"device": F.concat(F.repeat(F.lit(" "), copy), "device")},
     ),
     "readings_of": (
         "accelerometer_trusted",
@@ -29,7 +29,7 @@ FAN_OUTS = {
     "customers_with_readings": (
         "customer_curated",
         "customer_trusted",
-        lambda copy: {"email": F.concat(F.repeat(F.lit(" "), copy), "email")},
+        lambda copy: {"device": F.concat(F.repeat(F.lit(" "), copy), "device")},
     ),
     "steps_of": (
         "step_trainer_trusted",

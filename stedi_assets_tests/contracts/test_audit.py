@@ -20,11 +20,11 @@ from stedi_assets_tests.builders.rows import (
     customer,
     frame,
     frame_of,
+    quarantined,
     reading,
     step,
 )
 
-QUARANTINED = {"raw_text": "{", "reasons": ["truncated"]}
 LEDGER = {
     "source_file": "customer/landing/a.json",
     "source": "customer",
@@ -39,7 +39,7 @@ LEDGER = {
 }
 PAIR = {"customer_key": "0f" * 32}
 # A valid row of every table: of each field, by its name.
-GOOD = customer() | reading() | step() | QUARANTINED | PAIR | LEDGER
+GOOD = customer() | reading() | step() | quarantined() | PAIR | LEDGER | {"person": ANN, "device": SERIAL}
 # For each check, a value that breaks a rule with these arguments.
 BREAKING = {
     "in_range": lambda _, high, *__: high + 1,
@@ -72,6 +72,7 @@ def test_failing_rows_are_counted_by_rule(engine):
     assert found.rows == 8
     assert {verdict.rule: verdict.failing for verdict in found.blocking} == {
         "user_not_null": 1,
+        "person_not_null": 1,
         "z_not_null": 1,
         "user_is_e_mail": 1,
         "plausible_timestamp": 1,
@@ -178,7 +179,7 @@ def broken_rows(contract, to_break):
     }
     rows = [dict(GOOD)]
     for number, rule in enumerate(to_break, start=1):
-        own_key = {"source_file": f"file {number}", "email": f"{number}@x", "user": f"{number}@x"}
+        own_key = {"source_file": f"file {number}", "person": f"{number}@x"}
         own_key |= {"sensorReadingTime": T0 + number}
         column_name, value = values.get(rule, (rule.removesuffix("_not_null"), None))
         rows.append(dict(GOOD) if rule == "unique_key" else GOOD | own_key | {column_name: value})
@@ -224,8 +225,8 @@ def test_structure_is_right_where_columns_order_and_types_are(engine):
         (lambda data: data.drop("distanceFromObject"), ["column distanceFromObject is missing"]),
         (lambda data: data.withColumn("more", F.lit(1)), ["column more is not in the contract"]),
         (
-            lambda data: data.select("serialNumber", "sensorReadingTime", "distanceFromObject"),
-            ["columns are in the order serialNumber, sensorReadingTime, distanceFromObject"],
+            lambda data: data.select("serialNumber", "sensorReadingTime", "distanceFromObject", "device"),
+            ["columns are in the order serialNumber, sensorReadingTime, distanceFromObject, device"],
         ),
         (
             lambda data: data.withColumn("distanceFromObject", F.col("distanceFromObject").cast("int")),

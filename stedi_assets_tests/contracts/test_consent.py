@@ -186,8 +186,8 @@ MUTANTS = {
         {"customers", "readings", "steps", "pairs"},
     ),
     "e-mails match by spelling": (
-        'person("email").alias("person"), F.when',
-        'F.col("email").alias("person"), F.when',
+        'snapshots.groupBy("person")',
+        'snapshots.groupBy(F.col("email").alias("person"))',
         {"customers", "readings", "pairs"},
     ),
     "anybody's readings are trusted": (
@@ -196,17 +196,17 @@ MUTANTS = {
         {"readings"},
     ),
     "any device's steps are trusted": (
-        'kept = steps.join(devices, "serialNumber", "left_semi")',
+        'kept = steps.join(devices, "device", "left_semi")',
         "kept = steps",
         {"steps"},
     ),
     "shared devices are not withheld": (
-        '.join(withheld_devices, "serialNumber", "left_anti")',
+        '.join(withheld_devices, "device", "left_anti")',
         "",
         {"steps"},
     ),
     "a trusted person's refused device is not withheld": (
-        '["person", "serialNumber"], "left_anti"',
+        'owner, "left_anti"',
         '["person"], "left_anti"',
         {"steps"},
     ),

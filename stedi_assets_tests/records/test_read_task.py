@@ -208,7 +208,7 @@ def test_damage_in_the_middle_leaves_the_ranges_around_it_to_many_tasks():
     MEMORY.pipe_file("/lake/file.json", content)
     file = LandingFile("file.json", len(content), "1", is_csv=False, compression=None)
     with mock.patch.object(reader, "RANGE_BYTES", 200):
-        ranges = reader._pieces(file)
+        ranges = reader._ranges(file)
     reports = [run_task(PLAN, (each,)) for each in ranges]
     in_doubt = [report for report in reports if report.ranges[0].in_doubt]
     assert len(in_doubt) == 1

@@ -79,23 +79,44 @@ def database(empty: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
 TEN = 1_709_546_400_000
 HOUR = 3_600_000
 AGREED = {"shareWithResearchAsOfDate": 1_700_000_000_000}
-ADA = {"email": "ada@example.net", "serialNumber": "a", **AGREED}
-BOB = {"email": "Bob@example.net ", "serialNumber": "b", **AGREED}
-CY = {"email": "cy@example.net", "serialNumber": "c", **AGREED}
-DEE = {"email": "dee@example.net", "serialNumber": "d", **AGREED}
+ADA = {"email": "ada@example.net", "person": "ada@example.net", "device": "a", **AGREED}
+BOB = {"email": "Bob@example.net ", "person": "bob@example.net", "device": "b", **AGREED}
+CY = {"email": "cy@example.net", "person": "cy@example.net", "device": "c", **AGREED}
+DEE = {"email": "dee@example.net", "person": "dee@example.net", "device": "d", **AGREED}
 STEPS = [
-    {"serialNumber": "a", "sensorReadingTime": TEN, "distanceFromObject": 100},
-    {"serialNumber": "a", "sensorReadingTime": TEN + 1, "distanceFromObject": 101},
-    {"serialNumber": "b", "sensorReadingTime": TEN + HOUR, "distanceFromObject": 102},
+    {"device": "a", "sensorReadingTime": TEN, "distanceFromObject": 100},
+    {"device": "a", "sensorReadingTime": TEN + 1, "distanceFromObject": 101},
+    {"device": "b", "sensorReadingTime": TEN + HOUR, "distanceFromObject": 102},
 ]
 READINGS = [
     # Two different readings of one millisecond are normal.
-    {"user": "Ada@example.net", "timestamp": TEN, "x": 0.0, "y": 0.0, "z": 1.0},
-    {"user": "Ada@example.net", "timestamp": TEN, "x": 1.0, "y": 0.0, "z": 0.0},
-    {"user": "bob@example.net", "timestamp": TEN + HOUR, "x": 0.0, "y": 1.0, "z": 0.0},
-    {"user": "bob@example.net", "timestamp": TEN + 2 * HOUR + HOUR // 2, "x": 0.0, "y": 1.0, "z": 0.0},
+    {"user": "Ada@example.net", "person": "ada@example.net", "timestamp": TEN, "x": 0.0, "y": 0.0, "z": 1.0},
+    {"user": "Ada@example.net", "person": "ada@example.net", "timestamp": TEN, "x": 1.0, "y": 0.0, "z": 0.0},
+    {
+        "user": "bob@example.net",
+        "person": "bob@example.net",
+        "timestamp": TEN + HOUR,
+        "x": 0.0,
+        "y": 1.0,
+        "z": 0.0,
+    },
+    {
+        "user": "bob@example.net",
+        "person": "bob@example.net",
+        "timestamp": TEN + 2 * HOUR + HOUR // 2,
+        "x": 0.0,
+        "y": 1.0,
+        "z": 0.0,
+    },
     # The millisecond of a step of Ada's: no pair.
-    {"user": "bob@example.net", "timestamp": TEN + 1, "x": 0.0, "y": 1.0, "z": 0.0},
+    {
+        "user": "bob@example.net",
+        "person": "bob@example.net",
+        "timestamp": TEN + 1,
+        "x": 0.0,
+        "y": 1.0,
+        "z": 0.0,
+    },
 ]
 PAIRS = [
     {
@@ -129,7 +150,7 @@ ROWS: dict[str, list[Row]] = {
         BOB,
         CY,
         DEE,
-        {"email": "dee@example.net"},
+        {"email": "dee@example.net", "person": "dee@example.net"},
     ],
     "customer_trusted": [ADA, BOB, CY],
     "customer_curated": [ADA, BOB],

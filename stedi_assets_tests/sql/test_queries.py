@@ -142,7 +142,7 @@ def test_join_quality_expects_every_step_with_every_reading_of_its_millisecond(
     database: duckdb.DuckDBPyConnection,
 ):
     database.execute(
-        "INSERT INTO step_trainer_trusted SELECT sensorReadingTime, 'a', 105 FROM step_trainer_trusted LIMIT 1"
+        "INSERT INTO step_trainer_trusted SELECT sensorReadingTime, 'a', 105, 'a' FROM step_trainer_trusted LIMIT 1"
     )
     [quality] = query(database, SUMMARY, "join_quality")
     assert (quality["step_readings_matched"], quality["pairs"], quality["pairs_missing"]) == (3, 3, 2)
@@ -154,7 +154,7 @@ def test_join_quality_sees_a_pair_of_strangers(database: duckdb.DuckDBPyConnecti
 
 
 def test_join_quality_counts_a_device_of_two(database: duckdb.DuckDBPyConnection):
-    database.execute("UPDATE customer_curated SET serialNumber = 'a'")
+    database.execute("UPDATE customer_curated SET device = 'a'")
     [quality] = query(database, SUMMARY, "join_quality")
     assert quality["shared_devices"] == 1
     # Of two steps with two owners each, Ada meets one and Bob the other.

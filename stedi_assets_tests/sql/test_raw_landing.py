@@ -4,12 +4,12 @@ import pytest
 import sqlglot.expressions as exp
 
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.contracts.sources import ADDED
 from stedi_assets.landing.files import landing_folder
 from stedi_assets.sources import SOURCES
 from stedi_assets_tests.sql.conftest import statements
 
 FILE = "ddl/raw_landing.sql"
-PROVENANCE = {"source_file", "source_position", "ingested_at"}
 
 
 def test_there_is_a_table_for_each_source():
@@ -21,7 +21,7 @@ def test_fields_are_those_that_the_source_delivers(source: str):
     table = statements(FILE)[f"{source}_raw"]
     assert table.find(exp.Table).name == f"{source}_raw"
     found = {column.name: column.args["kind"].sql("hive").lower() for column in table.find_all(exp.ColumnDef)}
-    delivered = [column for column in CONTRACTS[f"{source}_landing"].columns if column.name not in PROVENANCE]
+    delivered = [column for column in CONTRACTS[f"{source}_landing"].columns if column.name not in ADDED]
     assert list(found) == [column.name for column in delivered]
     for column in delivered:
         # Customers' dates have been delivered as floats.

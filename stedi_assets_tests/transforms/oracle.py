@@ -14,29 +14,16 @@ class Customer(
     namedtuple(
         "_Customer",
         "customerName email phone birthDay serialNumber registrationDate lastUpdateDate "
-        "shareWithResearchAsOfDate shareWithPublicAsOfDate shareWithFriendsAsOfDate",
+        "shareWithResearchAsOfDate shareWithPublicAsOfDate shareWithFriendsAsOfDate person device",
     )
 ):
-    @property
-    def person(self):
-        return normalised(self.email)
-
     @property
     def consents(self):
         return (self.shareWithResearchAsOfDate or 0) > 0
 
 
-class Reading(namedtuple("_Reading", "user timestamp x y z")):
-    @property
-    def person(self):
-        return normalised(self.user)
-
-
-Step = namedtuple("Step", "sensorReadingTime serialNumber distanceFromObject")
-
-
-def normalised(email):
-    return email.strip(" \t\n\r\f\v").lower()
+Reading = namedtuple("Reading", "user timestamp x y z person")
+Step = namedtuple("Step", "sensorReadingTime serialNumber distanceFromObject device")
 
 
 def newest(snapshots):
@@ -49,7 +36,7 @@ def customer_trusted(customer_landing):
     by_person, by_device = defaultdict(list), defaultdict(list)
     for snapshot in customer_landing:
         by_person[snapshot.person].append(snapshot)
-        by_device[snapshot.person, snapshot.serialNumber].append(snapshot)
+        by_device[snapshot.person, snapshot.device].append(snapshot)
     return {
         (person, serial): newest(snapshots)
         for (person, serial), snapshots in by_device.items()
@@ -67,11 +54,21 @@ def consent_dates(customers):
 
 def accelerometer_trusted(accelerometer_landing, trusted, *, consent_from_date):
     since = consent_dates(trusted)
-    return {
+    return least_spelled(
         reading
         for reading in accelerometer_landing
         if reading.person in since and (not consent_from_date or reading.timestamp >= since[reading.person])
-    }
+    )
+
+
+def least_spelled(readings):
+    """Of readings that differ in the spelling of the address or of the serial number alone, the least."""
+    spelling = {"user", "serialNumber"}
+    distinct = {}
+    for reading in readings:
+        key = tuple(value for name, value in reading._asdict().items() if name not in spelling)
+        distinct[key] = min(reading, distinct.get(key, reading))
+    return set(distinct.values())
 
 
 def customer_curated(trusted, readings):
@@ -81,28 +78,27 @@ def customer_curated(trusted, readings):
 
 def step_trainer_trusted(step_trainer_landing, customer_landing, trusted, curated, *, consent_from_date):
     since = consent_dates(trusted)
-    trusted_owners = {(customer.person, customer.serialNumber) for customer in trusted}
+    trusted_owners = {(customer.person, customer.device) for customer in trusted}
     outsiders = {
-        snapshot.serialNumber
+        snapshot.device
         for snapshot in customer_landing
-        if (snapshot.person, snapshot.serialNumber) not in trusted_owners
+        if (snapshot.person, snapshot.device) not in trusted_owners
     }
     owners = defaultdict(set)
     for customer in curated:
-        owners[customer.serialNumber].add(customer.person)
-    return {
+        owners[customer.device].add(customer.person)
+    return least_spelled(
         step
         for step in step_trainer_landing
-        if step.serialNumber not in outsiders
+        if step.device not in outsiders
         and any(
-            not consent_from_date or since[person] <= step.sensorReadingTime
-            for person in owners[step.serialNumber]
+            not consent_from_date or since[person] <= step.sensorReadingTime for person in owners[step.device]
         )
-    }
+    )
 
 
 def machine_learning_curated(steps, readings, curated, key, *, on_timestamp_only):
-    owned = {(customer.person, customer.serialNumber) for customer in curated}
+    owned = {(customer.person, customer.device) for customer in curated}
     simultaneous = defaultdict(list)
     for reading in readings:
         simultaneous[reading.timestamp].append(reading)
@@ -117,5 +113,5 @@ def machine_learning_curated(steps, readings, curated, key, *, on_timestamp_only
         )
         for step in steps
         for reading in simultaneous[step.sensorReadingTime]
-        if on_timestamp_only or (reading.person, step.serialNumber) in owned
+        if on_timestamp_only or (reading.person, step.device) in owned
     ]

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from stedi_assets.records.identity import person_of
 from stedi_assets.transforms import tables
 from stedi_assets_tests.builders.rows import KEY, frame, rows_of
 from stedi_assets_tests.builders.worlds import WORLDS, world_of
@@ -46,8 +47,8 @@ def test_every_table_is_what_its_definition_says(computed, worlds, consent_from_
 
     trusted = computed.customer_trusted
     candidates = oracle.customer_trusted(computed.customer_landing)
-    assert_same(((c.person, c.serialNumber) for c in trusted), candidates.keys(), worlds)
-    assert [c for c in trusted if c not in candidates[c.person, c.serialNumber]] == []
+    assert_same(((c.person, c.device) for c in trusted), candidates.keys(), worlds)
+    assert [c for c in trusted if c not in candidates[c.person, c.device]] == []
 
     readings = computed.stored(
         oracle.Reading,
@@ -101,13 +102,16 @@ def test_the_engines_choose_the_same_snapshot_among_equals(engines, landing):
 def test_the_worlds_are_odd_enough(worlds, landing):
     """What the definitions distinguish happens often, or the comparison would show little."""
     snapshots = [
-        oracle.Customer(*(row[name] for name in oracle.Customer._fields))
-        for row in landing["customer_landing"]
+        oracle.Customer(**row | {"person": person_of(row["email"]), "device": row["serialNumber"]})
+        for row in (
+            {name: row[name] for name in oracle.Customer._fields if name in row}
+            for row in landing["customer_landing"]
+        )
     ]
     by_person, owners = {}, {}
     for snapshot in snapshots:
         by_person.setdefault(snapshot.person, []).append(snapshot)
-        owners.setdefault(snapshot.serialNumber, set()).add(snapshot.person)
+        owners.setdefault(snapshot.device, set()).add(snapshot.person)
     answers = [{snapshot.consents for snapshot in oracle.newest(of_one)} for of_one in by_person.values()]
 
     assert len(worlds) == WORLDS

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.contracts.sources import PROVENANCE
+from stedi_assets.contracts.sources import ADDED
 from stedi_assets.transforms import tables
 from stedi_assets_tests.builders.rows import KEY
 
@@ -55,9 +56,14 @@ class Reference:
 
     def landing(self, source):
         schema = CONTRACTS[f"{source}_landing"].spark_schema
-        fields = [field for field in schema if field.name not in PROVENANCE]
-        return self.engine.session.read.schema(StructType(fields)).json(
+        fields = [field for field in schema if field.name not in ADDED]
+        rows = self.engine.session.read.schema(StructType(fields)).json(
             f"file://{self.folder}/{source}/landing"
+        )
+        # Enough for the reference data, whose addresses differ in case alone.
+        named = {"person": "email" if source == "customer" else "user", "device": "serialNumber"}
+        return rows.withColumns(
+            {name: F.lower(field) for name, field in named.items() if field in rows.columns}
         )
 
     @cached_property

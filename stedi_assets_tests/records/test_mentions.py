@@ -1,0 +1,160 @@
+"""Whom the text of a quarantined record names, whatever its format and however broken it is."""
+
+import json
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stedi_assets.records.csv_rows import parse_csv
+from stedi_assets.records.identity import device_of, person_of
+from stedi_assets.records.mentions import mentions_in, with_mentions
+from stedi_assets.records.parse import parse_damaged
+from stedi_assets_tests.records.sources import CUSTOMER
+
+STABLE = settings(derandomize=True, deadline=None, database=None)
+T0 = 1_704_067_200_000
+UUID = "00000000-0000-4000-8000-000000000001"
+
+
+@pytest.mark.parametrize(
+    ("text", "persons"),
+    [
+        ('{"email": "Ann@X.org"', ["ann@x.org"]),
+        ("o'neill@x.org", ["o'neill@x.org"]),
+        ('"o\u2019neill@x.org"', ["o\u2019neill@x.org"]),
+        ("o''neill@x.org", ["o''neill@x.org"]),
+        ("éneill@x.org", ["éneill@x.org"]),
+        (r'"\u00e9neill@x.org"', ["éneill@x.org"]),
+        (r"\xe9neill@x.org", ["éneill@x.org"]),
+        ("bob&neill@x.org", ["bob&neill@x.org"]),
+        ("neill@x.org_x", ["neill@x.org_x"]),
+        ("neill@x.org.uk", ["neill@x.org.uk"]),
+        ("a.b+c%d/e=f!g#h$i*j?k^l~m-n_o@x.org", ["a.b+c%d/e=f!g#h$i*j?k^l~m-n_o@x.org"]),
+        ("'neill@x.org'", ["neill@x.org"]),
+        ("`neill@x.org`", ["neill@x.org"]),
+        ("\u201cneill@x.org\u201d", ["neill@x.org"]),
+        ("\u2018neill@x.org\u2019", ["neill@x.org"]),
+        ("{'email':'neill@x.org','s':1}", ["neill@x.org"]),
+        ("<a mail='neill@x.org'>", ["neill@x.org"]),
+        ("Neill <neill@x.org>; mailto:bob@x.org.", ["bob@x.org", "neill@x.org"]),
+        ("Neill|neill@x.org|1", ["neill@x.org"]),
+        ("Neill\tneill@x.org\t1", ["neill@x.org"]),
+        (r'"neill\u0040x.org"', ["neill@x.org"]),
+        (r'"a\/b@x.org"', ["a/b@x.org"]),
+        (r'{"m":"{\"email\":\"neill\\u0040x.org\"}"}', ["neill@x.org"]),
+        ("n\0e\0i\0l\0l\0@\0x\0.\0o\0r\0g\0", ["neill@x.org"]),
+        ("nei\u200bll\uff20x.org\u00a0", ["neill@x.org"]),
+        ('{"email": "neill @x.org"}', ["neill @x.org", "neill@x.org"]),
+        ('{"email": "@"} @ nobody@ @x', []),
+    ],
+)
+def test_addresses_are_found_whole(text, persons):
+    assert mentions_in(text).persons == persons
+
+
+@pytest.mark.parametrize(
+    ("text", "devices"),
+    [
+        (f"x{UUID.upper()}y", [UUID]),
+        (f"a{UUID}", []),
+        ('{"serialNumber": " S-1 ", "a"', ["s-1"]),
+        ('{"SERIALNUMBER":17}', ["17"]),
+        ('{"serialNumber":null,"a":1}', []),
+        (r'{"serialN\u0075mber":"\u0053-1"', ["s-1"]),
+        ('{"Items":[{"serialNumber":"a b"},{"serialNumber":"c"}]}', ["a b", "c"]),
+        ('{"serialNumber": "S-1', ["s-1"]),
+        ("serialNumber=S-1&x=2", ["s-1&x=2"]),
+    ],
+)
+def test_devices_are_found_by_their_form_or_their_field(text, devices):
+    assert mentions_in(text).devices == devices
+
+
+@pytest.mark.parametrize(
+    ("text", "snapshot_at"),
+    [
+        (f'{{"email":"a@x","lastUpdateDate":{T0},"y"', T0),
+        (f'{{"email":"a@x","LASTUPDATEDATE": "{T0}" }}', T0),
+        ('{"lastUpdateDate":1.7040672E12}', T0),
+        ('{"lastUpdateDate":3993753600000}', 3_993_753_600_000),
+        # Perhaps cut off.
+        (f'{{"lastUpdateDate":{T0}', None),
+        (f'{{"lastUpdateDate":{T0 // 1000}}}', None),
+        (f'{{"lastUpdateDate":{T0}000}}', None),
+        (f'{{"lastUpdateDate":{T0}.5}}', None),
+        (f'{{"lastUpdateDate":-{T0}}}', None),
+        ('{"lastUpdateDate":"2024-01-01"}', None),
+        ('{"lastUpdateDate":NaN}', None),
+        ('{"lastUpdateDate":1e999999999}', None),
+        ('{"lastUpdateDate":null}', None),
+        (f'{{"lastUpdateDate":{T0},"lastUpdateDate":{T0}}}', None),
+        (f'{{"lastUpdateDate":{T0},"LastUpdateDate":null}}', None),
+        (rf'{{"lastUpdateDate":{T0},"lastUpdateD\u0061te":1}}', None),
+        # Of which of the two it is, cannot be known.
+        (f'{{"email":"a@x"{{"lastUpdateDate":{T0},"email":"b@x"}}', None),
+        (f'{{"lastUpdateDate":{T0},"n":{{"a":1}}}}', None),
+    ],
+)
+def test_a_time_that_is_in_doubt_is_none(text, snapshot_at):
+    assert mentions_in(text).snapshot_at == snapshot_at
+
+
+HEADER = b"serialNumber,EMAIL,lastUpdateDate,shareWithResearchAsOfDate\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (f"S 1,Ann@x.org,{T0},NULL", (["ann@x.org"], ["s 1"], T0)),
+        (f'"S ""1""","ann@x.org", {T0} ,NULL', (["ann@x.org"], ['s "1'], T0)),
+        # A column too many or too few: counted from both ends, and no time is certain.
+        (f"x,S 1,ann@x.org,{T0},NULL", (["ann@x.org"], ["s 1", "x"], None)),
+        (f"ann@x.org,{T0},NULL", (["ann@x.org"], ["ann@x.org"], None)),
+        (f'"S 1,ann@x.org,{T0},NULL', (["ann@x.org"], ["s 1"], None)),
+        (f"ann@x.org,S 1,{T0},NULL", (["ann@x.org"], ["ann@x.org"], None)),
+    ],
+)
+def test_a_csv_row_names_what_its_columns_hold(row, expected):
+    parsed, *_ = parse_csv(HEADER + row.encode() + b"\n", 0, CUSTOMER, final=True, header=None)
+
+    assert parsed.quarantined.select("persons", "devices", "snapshot_at").rows() == [expected]
+
+
+addresses = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).map(
+    lambda t: f"a{t}b@x.org"
+)
+
+
+@given(addresses, st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8), st.booleans())
+@settings(STABLE, max_examples=1000)
+def test_a_quarantined_record_names_whom_it_would_name_if_it_landed(email, serial, ascii_only):
+    record = {
+        "email": email,
+        "serialNumber": serial,
+        "lastUpdateDate": T0,
+        "shareWithResearchAsOfDate": False,
+    }
+    text = json.dumps(record, ensure_ascii=ascii_only)
+    parsed, _ = parse_damaged(text.encode(), 0, CUSTOMER, final=True)
+    (found,) = parsed.quarantined.to_dicts()
+
+    assert person_of(email) in found["persons"]
+    assert device_of(serial) in found["devices"] or device_of(serial) in ("", "null")
+
+
+def test_texts_already_in_quarantine_are_searched_by_the_same_code():
+    texts = ['{"email":"a@x","serialNumber":"S"', "junk"]
+    found = with_mentions(pl.DataFrame({"raw_text": texts, "reasons": [["truncated"], ["not_json"]]}))
+
+    assert found.select("persons", "devices", "snapshot_at").rows() == [
+        (["a@x"], ["s"], None),
+        ([], [], None),
+    ]
+    assert with_mentions(pl.DataFrame({"raw_text": []}, schema={"raw_text": pl.String})).height == 0
+
+
+def test_a_long_text_is_searched_in_a_time_that_grows_with_its_length():
+    for piece in ("a", '"email":"', "serialNumber='", "@", "a@", "\\", "{", "'", "a'", '"lastUpdateDate":'):
+        mentions_in(piece * (400_000 // len(piece)))
