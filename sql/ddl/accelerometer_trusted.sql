@@ -6,9 +6,9 @@
 CREATE TABLE IF NOT EXISTS stedi_db.accelerometer_trusted (
     `user` string COMMENT 'E-mail address of the phone\'s user as delivered.',
     `timestamp` bigint COMMENT 'When it was read, epoch ms UTC.',
-    `x` double COMMENT 'Acceleration along the x axis, in g.',
-    `y` double COMMENT 'Acceleration along the y axis, in g.',
-    `z` double COMMENT 'Acceleration along the z axis, in g.',
+    `x` double COMMENT 'Acceleration along the x axis; the source states no unit.',
+    `y` double COMMENT 'Acceleration along the y axis; the source states no unit.',
+    `z` double COMMENT 'Acceleration along the z axis; the source states no unit.',
     `person` string COMMENT 'The person: user in one spelling, by which people are matched; see docs/tables.md.'
 )
 LOCATION '${LAKE_URI}/accelerometer/trusted'

@@ -6,10 +6,10 @@
 CREATE TABLE IF NOT EXISTS stedi_db.machine_learning_curated (
     `customer_key` string COMMENT 'Pseudonym of the person: HMAC-SHA-256 of the e-mail, trimmed and in lower case.',
     `sensorReadingTime` bigint COMMENT 'When both were read, epoch ms UTC.',
-    `distanceFromObject` bigint COMMENT 'Distance from the device to the nearest object, in cm.',
-    `x` double COMMENT 'Acceleration along the x axis, in g.',
-    `y` double COMMENT 'Acceleration along the y axis, in g.',
-    `z` double COMMENT 'Acceleration along the z axis, in g.'
+    `distanceFromObject` bigint COMMENT 'Distance from the device to the nearest object; the source states no unit.',
+    `x` double COMMENT 'Acceleration along the x axis; the source states no unit.',
+    `y` double COMMENT 'Acceleration along the y axis; the source states no unit.',
+    `z` double COMMENT 'Acceleration along the z axis; the source states no unit.'
 )
 LOCATION '${LAKE_URI}/machine_learning/curated'
 TBLPROPERTIES ('table_type' = 'ICEBERG', 'format' = 'parquet');

@@ -6,7 +6,7 @@
 CREATE TABLE IF NOT EXISTS stedi_db.step_trainer_landing (
     `sensorReadingTime` bigint COMMENT 'When it was read, epoch ms UTC.',
     `serialNumber` string COMMENT 'Serial number of the device.',
-    `distanceFromObject` bigint COMMENT 'Distance from the device to the nearest object, in cm.',
+    `distanceFromObject` bigint COMMENT 'Distance from the device to the nearest object; the source states no unit.',
     `device` string COMMENT 'The device: serialNumber in one spelling, by which devices are matched.',
     `source_file` string COMMENT 'Path of the landing file, below the lake.',
     `source_position` bigint COMMENT 'Where the record begins in that file, in bytes of its uncompressed text.',

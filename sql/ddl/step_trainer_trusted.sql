@@ -6,7 +6,7 @@
 CREATE TABLE IF NOT EXISTS stedi_db.step_trainer_trusted (
     `sensorReadingTime` bigint COMMENT 'When it was read, epoch ms UTC.',
     `serialNumber` string COMMENT 'Serial number of the device.',
-    `distanceFromObject` bigint COMMENT 'Distance from the device to the nearest object, in cm.',
+    `distanceFromObject` bigint COMMENT 'Distance from the device to the nearest object; the source states no unit.',
     `device` string COMMENT 'The device: serialNumber in one spelling, by which devices are matched.'
 )
 LOCATION '${LAKE_URI}/step_trainer/trusted'

@@ -26,21 +26,22 @@ CONDITIONS: dict[str, Callable[..., str]] = {
 
 _HEAD = """# Tables
 
-Made by `make docs` from the contracts in `stedi_assets/contracts/models.py`; edit them, not this page.
+`make docs` writes this page from the contracts in `stedi_assets/contracts/models.py`: edit the contracts, not this page.
 
-Times are epoch milliseconds, UTC. A *direct identifier* names a person or a person's device; a *pseudonym* does so for
-who has the key. A rule that is `block` must hold for every row: a landing record that breaks it goes to quarantine, and
-a table that breaks it is not published. One that is `warn` is merely typical: rows that break it are counted and shown.
-Absent values pass a rule on values; that a column has a value in every row, and that keys are unique, blocks too.
+Times are epoch milliseconds, UTC. A *direct identifier* names a person or a person's device; a *pseudonym* names a person
+to whoever has the key. Every row must keep a rule of severity `block`: a landing record that breaks the rule goes to
+quarantine, and a table that breaks it is not published. A rule of severity `warn` says what is typical: rows that break it
+are counted and shown. An absent value keeps every rule on values. A table is not published either if a value that may not
+be absent is absent, or if two rows have one key.
 """
 _REASONS_HEAD = """## Why a record is in quarantine
 
-The `reasons` of a quarantine table. One that concerns a field carries its name, as in `missing_field:email`; a rule of
-the landing table, its own, as in `rule:plausible_timestamp`.
+A quarantine table has these `reasons`. A reason that concerns a field carries the name of the field, as in
+`missing_field:email`. The reason `rule` carries the name of a rule of the landing table, as in `rule:plausible_timestamp`.
 """
 _REPAIRS_HEAD = """## What is repaired
 
-Put right without loss when a file is read, and counted by kind in `landing_files` and in the metadata of the asset.
+The reader of landing files repairs these without loss. `landing_files` and the metadata of the asset count them by kind.
 """
 
 

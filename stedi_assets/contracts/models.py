@@ -55,12 +55,18 @@ def _axis(name: str) -> Any:
         block(
             "in_range",
             f"physical_{name}",
-            "No phone sensor reads beyond 1,000 g; NaN and infinities are not readings.",
+            "Phone sensors end far below 1,000, in g as in m/s²; NaN and infinities are not readings.",
             min_value=-1000.0,
             max_value=1000.0,
         ),
-        warn("in_range", f"typical_{name}", "Readings so far lie within 1 g.", min_value=-1.0, max_value=1.0),
-        description=f"Acceleration along the {name} axis, in g.",
+        warn(
+            "in_range",
+            f"typical_{name}",
+            "Readings of the reference data are -1, 0 or 1.",
+            min_value=-1.0,
+            max_value=1.0,
+        ),
+        description=f"Acceleration along the {name} axis; the source states no unit.",
     )
 
 
@@ -80,7 +86,7 @@ class _Customer(DataFrameModel):
         warn(
             "str_matches",
             "birthday_is_date",
-            "Every one so far is a date, if of an odd year.",
+            "Every value so far is a date, although many years of birth are impossible.",
             pattern=r"^[0-9]{3,4}-[0-9]{2}-[0-9]{2}$",
         ),
         description="Date of birth as typed; years such as 993 occur.",
@@ -125,7 +131,7 @@ class _StepTrainer(DataFrameModel):
     )
     distanceFromObject: T.LongType = column(
         block("greater_than", "distance_positive", "A distance is above zero.", min_value=0),
-        description="Distance from the device to the nearest object, in cm.",
+        description="Distance from the device to the nearest object; the source states no unit.",
     )
     device: T.StringType = _device()
 
@@ -309,7 +315,7 @@ class MachineLearningCurated(DataFrameModel):
     )
     distanceFromObject: T.LongType = column(
         block("greater_than", "distance_positive", "A distance is above zero.", min_value=0),
-        description="Distance from the device to the nearest object, in cm.",
+        description="Distance from the device to the nearest object; the source states no unit.",
     )
     x: T.DoubleType = _axis("x")
     y: T.DoubleType = _axis("y")
