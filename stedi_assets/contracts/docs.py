@@ -26,22 +26,25 @@ CONDITIONS: dict[str, Callable[..., str]] = {
 
 _HEAD = """# Tables
 
-`make docs` writes this page from the contracts in `stedi_assets/contracts/models.py`: edit the contracts, not this page.
+`make docs` writes this page from the contracts in `stedi_assets/contracts/models.py`: edit the contracts, not this
+page.
 
-Times are epoch milliseconds, UTC. A *direct identifier* names a person or a person's device; a *pseudonym* names a person
-to whoever has the key. Every row must keep a rule of severity `block`: a landing record that breaks the rule goes to
-quarantine, and a table that breaks it is not published. A rule of severity `warn` says what is typical: rows that break it
-are counted and shown. An absent value keeps every rule on values. A table is not published either if a value that may not
-be absent is absent, or if two rows have one key.
+Times are epoch milliseconds, UTC. A *direct identifier* names a person or a person's device; a *pseudonym* names a
+person to whoever has the key. Every row must keep a rule of severity `block`: a landing record that breaks the rule
+goes to quarantine, and a table that breaks it is not published. A rule of severity `warn` says what is typical: rows
+that break it are counted and shown. An absent value keeps every rule on values. A table is not published either if a
+value that may not be absent is absent, or if two rows have one key.
 """
 _REASONS_HEAD = """## Why a record is in quarantine
 
 A quarantine table has these `reasons`. A reason that concerns a field carries the name of the field, as in
-`missing_field:email`. The reason `rule` carries the name of a rule of the landing table, as in `rule:plausible_timestamp`.
+`missing_field:email`. The reason `rule` carries the name of a rule of the landing table, as in
+`rule:plausible_timestamp`.
 """
 _REPAIRS_HEAD = """## What is repaired
 
-The reader of landing files repairs these without loss. `landing_files` and the metadata of the asset count them by kind.
+The reader of landing files repairs these without loss. `landing_files` and the metadata of the asset count them by
+kind.
 """
 
 
