@@ -9,8 +9,10 @@ import typer.main
 from stedi_assets.cli import app
 
 REPOSITORY = Path(__file__).parents[1]
+README = REPOSITORY / "README.md"
 PAGES = [
-    *(REPOSITORY / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    README,
+    *(REPOSITORY / name for name in ("CHANGELOG.md", "CONTRIBUTING.md")),
     *sorted((REPOSITORY / "docs").glob("*.md")),
 ]
 COMMANDS = typer.main.get_command(app).commands
@@ -60,3 +62,12 @@ def test_links_into_a_page_lead_to_one_of_its_headings(page: Path):
             headings = re.findall(r"^#+ (.+)$", linked, re.MULTILINE)
             anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
             assert anchor in anchors, f"{page.name} links to {target}"
+
+
+def test_the_readme_shows_every_module_and_package():
+    layout = README.read_text().partition("\nstedi_assets/\n")[2].partition("\nstedi_assets_tests/")[0]
+    shown = {name for line in layout.splitlines() for name in line.strip().partition("  ")[0].split()}
+    package = REPOSITORY / "stedi_assets"
+    packages = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    modules = {path.name for path in package.glob("*.py")} - {"__init__.py"}
+    assert shown == packages | modules
