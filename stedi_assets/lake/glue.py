@@ -5,7 +5,7 @@ What is in the catalog belongs in ``lake``; which catalog a lake has, in ``icebe
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -13,6 +13,9 @@ from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.exceptions import CommitFailedException
 
 from stedi_assets import aws
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
 
 # As s3fs waits for S3. By itself the client would wait for a minute, ten times.
 CONFIG = Config(connect_timeout=5, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 5})
@@ -33,6 +36,10 @@ class LakeGlueCatalog(GlueCatalog):
         # In a session of its own, since boto3's common one keeps the credentials that it first found.
         client = boto3.Session().client("glue", region_name=aws.region(), config=CONFIG)
         super().__init__(name, client=client, **properties)
+
+    def _convert_glue_to_iceberg(self, glue_table: dict[str, Any]) -> Table:
+        # A table made by hand may have no parameters at all, which PyIceberg takes for a fault of Glue.
+        return super()._convert_glue_to_iceberg({"Parameters": {}, **glue_table})
 
     def _update_glue_table(
         self, database_name: str, table_name: str, table_input: dict[str, Any], version_id: str

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stedi_assets import aws
+from stedi_assets.lake.errors import LakeError
+from stedi_assets.lake.ownership import LAKE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyiceberg.catalog import Catalog
     from pyiceberg.schema import Schema
 
@@ -19,9 +23,9 @@ if TYPE_CHECKING:
 # The name under which PyIceberg's own configuration may describe another catalog (REST, Hive, …).
 CATALOG = "stedi"
 
-# PyIceberg's other file layer imports pandas, a second on each command, and has an S3 client with ways of its
-# own; this one is what reads the landing files too.
-FILE_IO = {"py-io-impl": "pyiceberg.io.fsspec.FsspecFileIO"}
+# Named, since PyIceberg makes it by name. Its other file layer imports pandas, a second on each command, and has an S3
+# client with ways of its own.
+_FILE_IO = "stedi_assets.lake.file_io.LakeFileIO"
 
 TABLE_PROPERTIES = {
     # PyIceberg answers a commit conflict by rebasing and trying again. For a refresh that is wrong: two runs'
@@ -48,24 +52,45 @@ def table_properties(contract: Contract) -> dict[str, str]:
 
 
 def open_catalog(lake_uri: str, kms_key_id: str | None) -> Catalog:
-    """Open the catalog: SQLite in a folder, Glue on S3, or what PyIceberg is configured to use as ``stedi``."""
+    """Open the catalog: SQLite in a folder, Glue on S3, or what PyIceberg is configured to use as ``stedi``.
+
+    Raises:
+        LakeError: The file of the catalog is damaged.
+    """
     from pyiceberg.catalog import load_catalog
 
-    encrypted = aws.pyiceberg_properties(kms_key_id)
+    files = {"py-io-impl": _FILE_IO, LAKE: lake_uri, **aws.pyiceberg_properties(kms_key_id)}
     if _is_configured():
-        # A configuration may name another file layer, which would not encrypt.
-        return load_catalog(CATALOG, **(FILE_IO | encrypted if encrypted else {}))
+        # Whatever file layer the configuration names: another one would touch the files of other lakes.
+        return load_catalog(CATALOG, **files)
     if lake_uri.startswith("s3://"):
         from stedi_assets.lake.glue import LakeGlueCatalog
 
-        return LakeGlueCatalog(CATALOG, **FILE_IO, **s3_properties(), **encrypted)
+        return LakeGlueCatalog(CATALOG, **files, **s3_properties())
     Path(lake_uri).mkdir(parents=True, exist_ok=True)
-    return load_catalog(CATALOG, type="sql", uri=f"sqlite:///{_sqlite_file(lake_uri)}", **FILE_IO)
+    return _open_sqlite(_sqlite_file(lake_uri), files)
+
+
+def _open_sqlite(file: Path, properties: Mapping[str, str]) -> Catalog:
+    from pyiceberg.catalog import load_catalog
+    from sqlalchemy.exc import DatabaseError
+
+    try:
+        return load_catalog(CATALOG, type="sql", uri=f"sqlite:///{file}", **properties)
+    except DatabaseError as error:
+        raise LakeError(
+            f"the catalog {file} cannot be opened ({error.orig}): restore the file from a backup"
+        ) from None
 
 
 def catalog_exists(lake_uri: str) -> bool:
     """Whether there is a catalog; opening one in a folder makes it."""
-    return lake_uri.startswith("s3://") or _is_configured() or _sqlite_file(lake_uri).exists()
+    return not has_own_catalog(lake_uri) or _sqlite_file(lake_uri).exists()
+
+
+def has_own_catalog(lake_uri: str) -> bool:
+    """Whether the catalog is a file in the lake, which moves with it."""
+    return not (lake_uri.startswith("s3://") or _is_configured())
 
 
 def _is_configured() -> bool:

@@ -11,12 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from stedi_assets import aws
 from stedi_assets.lake.aws_errors import require_bucket
+from stedi_assets.lake.durable import sync_files
+from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.evolution import require_known_columns
 from stedi_assets.lake.files import StoredFile, files_in_bucket, files_in_folder, is_hidden
-from stedi_assets.lake.iceberg import catalog_exists, iceberg_schema, open_catalog, table_properties
+from stedi_assets.lake.iceberg import (
+    catalog_exists,
+    has_own_catalog,
+    iceberg_schema,
+    open_catalog,
+    table_properties,
+)
+from stedi_assets.lake.ownership import ElsewhereError, foreign, owns, require_unused
 from stedi_assets.lake.snapshot import UNPUBLISHED, Snapshot, snapshot_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import fsspec
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
@@ -80,20 +91,55 @@ class Lake:
         return f"{self.uri}/{path}" if self.on_s3 else f"file://{self.uri}/{path}"
 
     def find_table(self, name: str) -> Table | None:
-        """A table as it is now, by name; None if it is not there, and then nothing is made."""
-        from pyiceberg.exceptions import NoSuchTableError
+        """A table as it is now, by name; None if it is not there, and then nothing is made.
+
+        Raises:
+            LakeError: The table belongs to another lake, is no Iceberg table, or its metadata cannot be read.
+        """
+        from pyiceberg.exceptions import (
+            NoSuchIcebergTableError,
+            NoSuchPropertyException,
+            NoSuchTableError,
+            ValidationError,
+        )
 
         if not catalog_exists(self.uri):
             return None
         try:
-            return self.catalog.load_table((self.database, name))
+            table = self.catalog.load_table((self.database, name))
+        except (NoSuchIcebergTableError, NoSuchPropertyException):
+            raise LakeError(
+                f"{name} in the database {self.database} is no Iceberg table, so that no run made it: rename or delete "
+                "it, or set STEDI_DATABASE to a database of this lake's own"
+            ) from None
         except NoSuchTableError:
             return None
+        except ElsewhereError as error:
+            raise self._foreign(name, error.address) from None
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise LakeError(
+                f"the metadata of {name} cannot be read ({type(error).__name__}): restore the table's metadata folder "
+                "and catalog from one backup, or make the table anew (docs/move-a-lake.md)"
+            ) from None
+        if not owns(self.uri, name, table.location()):
+            raise self._foreign(name, table.location())
+        return table
+
+    def table_names(self) -> list[str]:
+        """Names of the tables in the catalog's database, in order, whatever made them; loads none of them."""
+        if not catalog_exists(self.uri) or not self.catalog.namespace_exists(self.database):
+            return []
+        return sorted(name[-1] for name in self.catalog.list_tables(self.database))
+
+    def _foreign(self, name: str, address: str) -> LakeError:
+        own_catalog = has_own_catalog(self.uri)
+        return foreign(self.uri, name, address, database=self.database, has_own_catalog=own_catalog)
 
     def ensure_table(self, contract: Contract) -> Table:
         """A table as it is now; it is made, empty, if it is not there.
 
         Raises:
+            LakeError: As ``find_table`` does; or its folder holds a table that the catalog does not know.
             SchemaError: A newer version of this package has given the table columns that the contract lacks.
         """
         from pyiceberg.exceptions import TableAlreadyExistsError
@@ -101,18 +147,21 @@ class Lake:
         if (table := self.find_table(contract.name)) is not None:
             require_known_columns(table, contract)
             return table
-        name = (self.database, contract.name)
+        location = self.address(contract.folder)
+        require_unused(contract.name, self.database, self.list_files(f"{location}/metadata"))
         self.catalog.create_namespace_if_not_exists(self.database)
         try:
             return self.catalog.create_table(
-                name,
+                (self.database, contract.name),
                 iceberg_schema(contract),
-                location=self.address(contract.folder),
+                location=location,
                 properties=table_properties(contract),
             )
         except TableAlreadyExistsError:
             # Another run made it between the two calls.
-            return self.catalog.load_table(name)
+            if (table := self.find_table(contract.name)) is None:
+                raise
+            return table
 
     def path(self, address: str) -> str:
         """An address as the file system spells it: without its scheme, and without a slash at the end."""
@@ -147,13 +196,12 @@ class Lake:
             if file.path.endswith(".parquet") and not is_hidden(file.path.removeprefix(root))
         )
 
+    def sync(self, files: Iterable[str]) -> None:
+        """Bring files that an engine wrote to disk, by their addresses; what is in a bucket is kept safe already."""
+        if not self.on_s3:
+            sync_files(map(self.path, files), root=self.uri)
+
     def snapshot(self, table: str) -> Snapshot:
         """The published state of a table now; nothing is made if it is not there."""
         found = self.find_table(table)
         return UNPUBLISHED if found is None else snapshot_of(found)
-
-    def table_names(self) -> list[str]:
-        """Names of the tables of the database, in order, whatever made them; no table is looked at."""
-        if not catalog_exists(self.uri) or not self.catalog.namespace_exists(self.database):
-            return []
-        return sorted(name for *_, name in self.catalog.list_tables(self.database))

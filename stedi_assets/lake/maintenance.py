@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.publication import compare_and_set
 
 if TYPE_CHECKING:
@@ -83,9 +84,9 @@ def erase_history(lake: Lake, name: str) -> Removed:
     if table is None:
         return Removed()
     found = _stored(lake, table)
-    heads = {reference.snapshot_id for reference in table.metadata.refs.values()}
-    kept = _needed(lake, table, [item for item in table.snapshots() if item.snapshot_id in heads])
-    gone = _needed(lake, table, [item for item in table.snapshots() if item.snapshot_id not in heads])
+    heads = _heads(table)
+    kept = _needed(lake, table, heads)
+    gone = _needed(lake, table, [item for item in table.snapshots() if item not in heads])
     removed = delete(lake, [found[path] for path in gone.data - kept.data if path in found])
     removed += Removed(snapshots=_expire(lake, name, superseded_until=datetime.now(UTC)))
     left = {file.path for file in unreferenced(lake, name)}
@@ -96,7 +97,7 @@ def unreferenced(lake: Lake, name: str) -> list[StoredFile]:
     """Files in a table's folder that no snapshot needs: leftovers of the past, and work of runs in progress.
 
     Raises:
-        RuntimeError: The table has files elsewhere, so that its folder does not tell what is needed.
+        LakeError: The listing of the folder and the table's metadata contradict each other.
     """
     table = lake.find_table(name)
     if table is None:
@@ -112,10 +113,36 @@ def unreferenced(lake: Lake, name: str) -> list[StoredFile]:
         *(item.statistics_path for item in (*metadata.statistics, *metadata.partition_statistics)),
     }
     in_use = needed.data | needed.metadata | _paths(lake, tables_own)
-    root = lake.path(table.location()) + "/"
-    if not all(path.startswith(root) for path in in_use):
-        raise RuntimeError(f"{name}: the table has files outside {table.location()}; nothing was deleted")
+    _require_agreement(lake, table, found, in_use)
     return [file for path, file in found.items() if path not in in_use]
+
+
+def _require_agreement(lake: Lake, table: Table, found: Collection[str], in_use: Collection[str]) -> None:
+    """Refuse to judge by a listing what a table needs, where the listing lacks a file that the table needs now.
+
+    Raises:
+        LakeError: The table has files elsewhere, or files of its current snapshot are missing.
+    """
+    name, root = table.name()[-1], lake.path(table.location()) + "/"
+    if elsewhere := next((path for path in in_use if not path.startswith(root)), None):
+        raise LakeError(
+            f"{name} has files outside its folder, such as {elsewhere}, so that no file was deleted: make the table "
+            "anew (docs/move-a-lake.md)"
+        )
+    current = _needed(lake, table, _heads(table))
+    # What was published since the listing is there, and not in it.
+    unlisted = (current.data | current.metadata).difference(found)
+    if missing := [path for path in unlisted if not lake.filesystem.exists(path)]:
+        raise LakeError(
+            f"{name} needs {len(missing)} files that are missing, such as {missing[0]}, so that no file was deleted: "
+            "restore them from a backup, or make the table anew (docs/move-a-lake.md)"
+        )
+
+
+def _heads(table: Table) -> list[IcebergSnapshot]:
+    """The current snapshot, and the snapshots that branches and tags name."""
+    heads = {reference.snapshot_id for reference in table.metadata.refs.values()}
+    return [item for item in table.snapshots() if item.snapshot_id in heads]
 
 
 def delete(lake: Lake, files: Collection[StoredFile]) -> Removed:
@@ -138,7 +165,7 @@ def _expire(lake: Lake, name: str, *, superseded_until: datetime) -> int:
     until_ms = superseded_until.timestamp() * 1000
 
     def change(table: Table) -> int:
-        heads = {reference.snapshot_id for reference in table.metadata.refs.values()}
+        heads = {item.snapshot_id for item in _heads(table)}
         superseded_at = {item.parent_snapshot_id: item.timestamp_ms for item in table.snapshots()}
         expired = [
             item.snapshot_id

@@ -97,6 +97,7 @@ def publish(lake: Lake, staged: Staged, properties: Mapping[str, str]) -> Snapsh
         _commit(table, staged, dict(properties))
         return snapshot_of(table)  # which the commit brought up to date
 
+    lake.sync(staged.files)
     return compare_and_set(lake, staged.contract, change, first=staged.base)
 
 

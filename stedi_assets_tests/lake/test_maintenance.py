@@ -15,37 +15,19 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.definitions import build_definitions
 from stedi_assets.engine.session import SparkEngine
 from stedi_assets.lake import maintenance, publication
+from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.lake import Lake
 from stedi_assets.lake.maintenance import GRACE, Removed, erase_history, retain, unreferenced
-from stedi_assets.lake.publication import RUN_ID, PublishConflictError, Staged, new_folder
+from stedi_assets.lake.publication import RUN_ID, PublishConflictError
 from stedi_assets.settings import Settings
+from stedi_assets_tests.builders.one_table import CONTRACT, generations, publish, stage
 
-CONTRACT = CONTRACTS["accelerometer_trusted"]
 NOW = timedelta(0)
 
 
 @pytest.fixture
 def lake(tmp_path) -> Lake:
     return Lake(Settings(lake_uri=str(tmp_path)))
-
-
-def stage(lake: Lake, generation: int, rows: int = 3) -> Staged:
-    """A result as an engine leaves it: all rows are of one generation."""
-    base = lake.ensure_table(CONTRACT)
-    folder = new_folder(lake, CONTRACT)
-    reading = {"user": "ann@example.org", "timestamp": generation, "x": 0.0, "y": 0.0, "z": 0.0}
-    content = pa.Table.from_pylist([reading] * rows, schema=CONTRACT.arrow_schema)
-    with lake.filesystem.open(f"{folder}/part.parquet", "wb") as stream:
-        pq.write_table(content, stream)
-    return Staged(CONTRACT, base, folder, lake.parquet_files(folder))
-
-
-def publish(lake: Lake, generation: int) -> None:
-    publication.publish(lake, stage(lake, generation), {RUN_ID: f"run {generation}"})
-
-
-def generations(lake: Lake) -> list[int]:
-    return lake.ensure_table(CONTRACT).scan().to_arrow()["timestamp"].to_pylist()
 
 
 def files(lake: Lake, suffix: str = "") -> set[Path]:
@@ -161,9 +143,21 @@ def test_files_elsewhere_are_a_reason_to_delete_nothing(lake, tmp_path):
     lake.ensure_table(CONTRACT).add_files([f"file://{elsewhere}"])
     stage(lake, 2)
     before = files(lake)
-    with pytest.raises(RuntimeError, match="accelerometer_trusted: the table has files outside"):
+    with pytest.raises(LakeError, match="accelerometer_trusted has files outside its folder"):
         retain(lake, CONTRACT.name, keep=NOW, grace=NOW)
     assert before <= files(lake)
+
+
+def test_a_listing_that_lacks_a_file_in_use_is_a_reason_to_delete_nothing(lake):
+    publish(lake, 1)
+    stage(lake, 2)
+    publish(lake, 3)
+    [current] = (task.file.file_path for task in lake.ensure_table(CONTRACT).scan().plan_files())
+    Path(lake.path(current)).unlink()
+    before = files(lake, ".parquet")
+    with pytest.raises(LakeError, match=f"missing, such as {lake.path(current)}"):
+        retain(lake, CONTRACT.name, keep=NOW, grace=NOW)
+    assert files(lake, ".parquet") == before
 
 
 def test_a_publication_in_the_same_moment_wins_and_expiry_tries_again(lake, monkeypatch):

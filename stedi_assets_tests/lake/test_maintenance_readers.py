@@ -13,7 +13,7 @@ from stedi_assets.lake import maintenance
 from stedi_assets.lake.lake import Lake
 from stedi_assets.lake.maintenance import GRACE, Removed, retain
 from stedi_assets.settings import Settings
-from stedi_assets_tests.lake.test_maintenance import CONTRACT, publish
+from stedi_assets_tests.builders.one_table import CONTRACT, publish
 
 PUBLICATIONS = 40
 READERS = 3

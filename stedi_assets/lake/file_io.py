@@ -1,0 +1,96 @@
+"""The files of a lake as PyIceberg reads and writes them: the lake's own and no others.
+
+PyIceberg opens every file of metadata and data through this one layer, whichever catalog names the file.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyiceberg.io.fsspec import FsspecFileIO, FsspecInputFile, FsspecOutputFile
+
+from stedi_assets.lake.durable import DurableFile
+from stedi_assets.lake.errors import LakeError
+from stedi_assets.lake.ownership import LAKE, ElsewhereError, is_below
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+    from pyiceberg.io import InputFile, InputStream, OutputFile, OutputStream
+
+# Metadata is read whole, which on S3 takes one request where a stream takes two or more.
+_READ_WHOLE = (".avro", ".json")
+_LOST = (
+    "its table cannot be read: restore the file from a backup, or make the table anew (docs/move-a-lake.md)"
+)
+
+
+class LakeFileIO(FsspecFileIO):
+    """PyIceberg's file layer for one lake.
+
+    A file of another lake is not touched. What is written to a folder is on disk before a commit names it.
+    """
+
+    def new_input(self, location: str) -> FsspecInputFile:
+        """A file to read.
+
+        Raises:
+            ElsewhereError: The file belongs to another lake.
+        """
+        return _Input(location, self._filesystem_of(location))
+
+    def new_output(self, location: str) -> FsspecOutputFile:
+        """A file to write.
+
+        Raises:
+            ElsewhereError: The file would belong to another lake.
+        """
+        filesystem = self._filesystem_of(location)
+        output = _DurableOutput if "file" in filesystem.protocol else FsspecOutputFile
+        return output(location, filesystem)
+
+    def delete(self, location: str | InputFile | OutputFile) -> None:
+        """Delete a file; a file of another lake stays."""
+        address = location if isinstance(location, str) else location.location
+        if self._is_own(address):
+            super().delete(address)
+
+    def _filesystem_of(self, location: str) -> AbstractFileSystem:
+        if not self._is_own(location):
+            raise ElsewhereError(location)
+        return super().new_input(location)._fs  # noqa: SLF001 - of the base class
+
+    def _is_own(self, address: str) -> bool:
+        lake = self.properties.get(LAKE)
+        return lake is not None and is_below(address, lake)
+
+
+class _Input(FsspecInputFile):
+    def open(self, seekable: bool = True) -> InputStream:
+        """Open the file.
+
+        Raises:
+            LakeError: The file is missing or empty.
+        """
+        try:
+            if not self.location.endswith(_READ_WHOLE):
+                return super().open(seekable)
+            content: bytes = self._fs.cat_file(self.location)
+        except FileNotFoundError:
+            raise LakeError(f"{self.location} is missing, so that {_LOST}") from None
+        if not content:
+            raise LakeError(f"{self.location} is empty, so that {_LOST}")
+        return io.BytesIO(content)
+
+
+class _DurableOutput(FsspecOutputFile):
+    def create(self, overwrite: bool = False) -> OutputStream:
+        """Create the file, and the folders that it is in.
+
+        Raises:
+            FileExistsError: The file is there, and shall not be replaced.
+        """
+        path = Path(self._fs._strip_protocol(self.location))  # noqa: SLF001 - fsspec's only spelling of it
+        # PyIceberg writes data, manifests and their list, then the metadata that names them, and then commits.
+        return DurableFile(path, "wb" if overwrite else "xb", is_last=path.name.endswith(".metadata.json"))
