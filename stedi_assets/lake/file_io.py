@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
     from pyiceberg.io import InputFile, InputStream, OutputFile, OutputStream
 
-# Metadata is read whole, which on S3 takes one request where a stream takes two or more.
+# Metadata is read whole, which on S3 takes one request where a stream takes two or more, and where s3fs asks for the
+# size first to read large objects in parts.
 _READ_WHOLE = (".avro", ".json")
+_IN_ONE_REQUEST = {"s3": {"max_concurrency": 1}}
 _LOST = (
     "its table cannot be read: restore the file from a backup, or make the table anew (docs/move-a-lake.md)"
 )
@@ -76,7 +78,7 @@ class _Input(FsspecInputFile):
         try:
             if not self.location.endswith(_READ_WHOLE):
                 return super().open(seekable)
-            content: bytes = self._fs.cat_file(self.location)
+            content: bytes = self._fs.cat_file(self.location, **_IN_ONE_REQUEST.get(self._fs.protocol[0], {}))
         except FileNotFoundError:
             raise LakeError(f"{self.location} is missing, so that {_LOST}") from None
         if not content:
