@@ -10,7 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.contracts.folders import FOLDERS
 from stedi_assets.lake.errors import LakeError
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ def owns(lake: str, name: str, location: str) -> bool:
         name: Name of the table. One that this package does not know may be in any folder of the lake.
         location: Address of the table's folder.
     """
-    if (contract := CONTRACTS.get(name)) is None:
+    if name not in FOLDERS:
         return is_below(location, lake)
-    return _plain(location) == _plain(f"{lake}/{contract.folder}")
+    return _plain(location) == _plain(f"{lake}/{FOLDERS[name]}")
 
 
 def foreign(lake: str, name: str, address: str, *, database: str, has_own_catalog: bool) -> LakeError:
@@ -97,9 +97,8 @@ def require_unused(name: str, database: str, metadata: Iterable[StoredFile]) -> 
 
 def _lake_of(name: str, address: str) -> str | None:
     """The lake that a table's folder, or a file in it, is of; None if the table is in no folder of its name."""
-    folder = CONTRACTS[name].folder if name in CONTRACTS else None
-    found = re.fullmatch(rf"(.+?)/{folder}(?:/.*)?", address)
-    return found[1].removeprefix("file://") if folder and found else None
+    found = re.fullmatch(rf"(.+?)/{FOLDERS[name]}(?:/.*)?", address) if name in FOLDERS else None
+    return found[1].removeprefix("file://") if found else None
 
 
 def _plain(address: str) -> str:

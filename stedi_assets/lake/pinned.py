@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.evolution import is_made_of_files, require_columns
-from stedi_assets.lake.snapshot import UNPUBLISHED, Snapshot, read_files, snapshot_of
+from stedi_assets.lake.snapshot import UNPUBLISHED, Snapshot, read_snapshot, snapshot_of
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -69,5 +69,10 @@ class PinnedSnapshots:
         return self._pinned[table]
 
     def read(self, table: str) -> DataFrame:
-        """A table as a frame; see ``snapshot`` for what it raises."""
-        return read_files(CONTRACTS[table], self.snapshot(table).files, self.engine)
+        """A table as a frame.
+
+        Raises:
+            LakeError: The table was never published, or one of its data files is missing or damaged.
+            SchemaError: Another version of this package made the table.
+        """
+        return read_snapshot(self.lake, CONTRACTS[table], self.snapshot(table), self.engine)

@@ -5,20 +5,25 @@ How a table gets a new state belongs in ``publication``.
 
 from __future__ import annotations
 
+import os
 import uuid
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from stedi_assets.errors import StediError
+from stedi_assets.lake.errors import LakeError
+from stedi_assets.lake.ownership import is_below
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping
 
     from pyiceberg.table import Table
     from pyspark.sql import DataFrame
 
     from stedi_assets.contracts.contract import Contract
     from stedi_assets.engine.session import SparkEngine
+    from stedi_assets.lake.lake import Lake
 
 
 class ForeignDeletesError(StediError):
@@ -30,21 +35,26 @@ class Snapshot:
     """A published state of a table.
 
     Attributes:
-        snapshot_id: Iceberg's number of it; None before the first publication.
+        snapshot_id: Iceberg's number of the snapshot; None before the first publication.
         committed_at_ms: When it was published, epoch ms UTC.
         rows: Number of rows.
-        files: Addresses of its data files.
-        bytes: Size of its data files.
+        files: The size in bytes of each data file, by the file's address.
+        location: Address of the table's folder.
     """
 
     snapshot_id: int | None
     committed_at_ms: int | None
     rows: int
-    files: tuple[str, ...]
-    bytes: int
+    files: Mapping[str, int]
+    location: str
+
+    @property
+    def bytes(self) -> int:
+        """The size of all data files."""
+        return sum(self.files.values())
 
 
-UNPUBLISHED = Snapshot(None, None, 0, (), 0)
+UNPUBLISHED = Snapshot(None, None, 0, {}, "")
 
 
 def snapshot_of(table: Table) -> Snapshot:
@@ -66,12 +76,55 @@ def snapshot_of(table: Table) -> Snapshot:
         snapshot_id=current.snapshot_id,
         committed_at_ms=current.timestamp_ms,
         rows=sum(task.file.record_count for task in tasks),
-        files=tuple(sorted(task.file.file_path for task in tasks)),
-        bytes=sum(task.file.file_size_in_bytes for task in tasks),
+        files=dict(sorted((task.file.file_path, task.file.file_size_in_bytes) for task in tasks)),
+        location=table.location(),
     )
 
 
-def read_files(contract: Contract, files: Sequence[str], engine: SparkEngine) -> DataFrame:
+def read_snapshot(lake: Lake, contract: Contract, snapshot: Snapshot, engine: SparkEngine) -> DataFrame:
+    """A snapshot as a frame with its contract's schema.
+
+    Raises:
+        LakeError: A data file is missing or damaged.
+    """
+    try:
+        return read_files(contract, snapshot.files, engine)
+    finally:
+        # Whatever the engine said: Sail takes a missing or empty file for one without rows. Files are looked for when
+        # the frame is made: Sail has found them by then, and fails if one disappears later.
+        require_files(lake, contract.name, snapshot)
+
+
+def require_files(lake: Lake, table: str, snapshot: Snapshot) -> None:
+    """Hold the data files that are there against the files that Iceberg names.
+
+    Raises:
+        LakeError: A data file is missing, has another size than Iceberg recorded, or lies outside the table's folder.
+    """
+    if not snapshot.files:
+        return
+    if elsewhere := [address for address in snapshot.files if not is_below(address, snapshot.location)]:
+        raise LakeError(
+            f"{table} has data files outside its folder, such as {elsewhere[0]}: {_remedy(table)}"
+        )
+    expected = {lake.path(address): size for address, size in snapshot.files.items()}
+    # One folder for a table that is refreshed whole; in a bucket, one request for a thousand files.
+    folder = os.path.commonpath([PurePosixPath(path).parent for path in expected])
+    found = {file.path: file.bytes for file in lake.list_files(folder)}
+    if lost := [path for path, size in expected.items() if found.get(path) != size]:
+        raise LakeError(
+            f"{table}: of {len(expected)} data files {len(lost)} are missing or damaged, such as {lost[0]}: restore "
+            f"them from a backup, or {_remedy(table)}"
+        )
+
+
+def _remedy(table: str) -> str:
+    if table.endswith(("_trusted", "_curated")):
+        return f"materialize {table} again"
+    return "read every raw file of the source again, with full_refresh (docs/move-a-lake.md)"
+
+
+def read_files(contract: Contract, files: Collection[str], engine: SparkEngine) -> DataFrame:
     """Parquet files of a table as a frame with its contract's schema; no files make an empty frame."""
     if not files:
         return engine.session.createDataFrame([], contract.spark_schema)

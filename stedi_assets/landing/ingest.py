@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
 from stedi_assets.lake.publication import Staged, new_folder
-from stedi_assets.lake.snapshot import read_files, snapshot_of
+from stedi_assets.lake.snapshot import read_snapshot, snapshot_of
 from stedi_assets.landing import ledger
 from stedi_assets.landing.conservation import Accounts, Kind, account, entries_corrected, rows_replaced
 from stedi_assets.landing.files import Listing, list_landing
@@ -120,11 +120,8 @@ def ingest(
     listing = list_landing(lake, source)
     entries = ledger.read_entries(lake, source)
     agrees = {kind: ledger.agrees_with(base[kind], entries.values()) and not full_refresh for kind in KINDS}
-    corrected = dict(entries)
-    for kind in KINDS:
-        if not agrees[kind]:
-            published = read_files(_contract(source, kind), snapshot_of(base[kind]).files, engine)
-            corrected |= entries_corrected(kind, published, corrected)
+    # A full refresh reads every file again, whatever the tables say of it.
+    corrected = entries if full_refresh else _corrected(lake, engine, source, base, entries, agrees)
     pending = [
         file
         for file in listing.files
@@ -141,6 +138,10 @@ def ingest(
     result = read_landing_files(plan, pending, engine, relist=partial(list_landing, lake, source))
     read = [item for item in result.files if item.failure is None]
     unread = {path: entry for path, entry in corrected.items() if path not in {r.file.path for r in read}}
+    if full_refresh and unread:
+        # Only rows of files that cannot be read again are looked for: where there are none, a table is made anew
+        # although its data files are lost.
+        unread = _corrected(lake, engine, source, base, unread, agrees)
     staged = {
         kind: Staged(
             _contract(source, kind),
@@ -152,6 +153,23 @@ def ingest(
         for kind in KINDS
     }
     return Ingest(lake, source, began, listing, result, entries, unread, agrees, staged)
+
+
+def _corrected(  # noqa: PLR0913, PLR0917 - the two sides of a comparison
+    lake: Lake,
+    engine: SparkEngine,
+    source: str,
+    base: Mapping[Kind, Table],
+    entries: Mapping[str, Entry],
+    agrees: Mapping[Kind, bool],
+) -> dict[str, Entry]:
+    """Correct entries of the ledger by what the tables that disagree with it have."""
+    corrected = dict(entries)
+    for kind in KINDS:
+        if not agrees[kind]:
+            published = read_snapshot(lake, _contract(source, kind), snapshot_of(base[kind]), engine)
+            corrected |= entries_corrected(kind, published, corrected)
+    return corrected
 
 
 def _contract(source: str, kind: Kind) -> Contract:
