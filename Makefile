@@ -43,8 +43,14 @@ prove: .venv/test
 sample: .venv/runtime
 	@ls data/*/landing/* >/dev/null 2>&1 || $(BIN)/stedi sample-data --lake data
 
+# Scripts in a virtual environment name its folder: it is made anew where the checkout was moved or renamed.
+ifneq ($(or $(shell cat .venv/folder 2>/dev/null),$(CURDIR)),$(CURDIR))
+$(shell rm -rf .venv)
+endif
+
 .venv/uv:
 	$(PYTHON) -m venv .venv
+	@echo "$(CURDIR)" > .venv/folder
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
 	@touch $@
 

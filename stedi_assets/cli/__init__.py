@@ -10,13 +10,13 @@ from typing import Any
 
 import typer
 
-from stedi_assets.cli import files, instance, privacy, spark, tables
+from stedi_assets.cli import files, instance, lake, privacy, spark, tables
 from stedi_assets.cli.common import app, complain
 from stedi_assets.errors import StediError
 from stedi_assets.settings import get_settings
 from stedi_assets.text import printable
 
-__all__ = ["app", "files", "instance", "main", "privacy", "spark", "tables"]
+__all__ = ["app", "files", "instance", "lake", "main", "privacy", "spark", "tables"]
 
 # Typer's root of wrong usage, which it does not export.
 _ClickException: type[Any] = typer.BadParameter.__mro__[2]

@@ -68,7 +68,7 @@ def open_catalog(lake_uri: str, kms_key_id: str | None) -> Catalog:
 
         return LakeGlueCatalog(CATALOG, **files, **s3_properties())
     Path(lake_uri).mkdir(parents=True, exist_ok=True)
-    return _open_sqlite(_sqlite_file(lake_uri), files)
+    return _open_sqlite(catalog_file(lake_uri), files)
 
 
 def _open_sqlite(file: Path, properties: Mapping[str, str]) -> Catalog:
@@ -85,7 +85,7 @@ def _open_sqlite(file: Path, properties: Mapping[str, str]) -> Catalog:
 
 def catalog_exists(lake_uri: str) -> bool:
     """Whether there is a catalog; opening one in a folder makes it."""
-    return not has_own_catalog(lake_uri) or _sqlite_file(lake_uri).exists()
+    return not has_own_catalog(lake_uri) or catalog_file(lake_uri).exists()
 
 
 def has_own_catalog(lake_uri: str) -> bool:
@@ -99,7 +99,8 @@ def _is_configured() -> bool:
     return bool(Config().get_catalog_config(CATALOG))
 
 
-def _sqlite_file(lake_uri: str) -> Path:
+def catalog_file(lake_uri: str) -> Path:
+    """The file in a folder that is the folder's own catalog."""
     return Path(lake_uri, "catalog.db")
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # The property of a catalog that names the lake for the file layer.
 LAKE = "stedi.lake"
 # Metadata of a table that was published at least once; a run that was killed while it made a table leaves number 0.
-_PUBLISHED = re.compile(r"0*[1-9][0-9]*-[^/]*\.metadata\.json$")
+_PUBLISHED = re.compile(r"/0*[1-9][0-9]*-[^/]*\.metadata\.json$")
 
 
 class ElsewhereError(LakeError):
@@ -64,8 +64,12 @@ def foreign(lake: str, name: str, address: str, *, database: str, has_own_catalo
         database: The catalog's database.
         has_own_catalog: Whether the catalog is a file in this lake.
     """
-    owner = _lake_of(name, address)
-    whose = f"a table of the lake {owner}" if owner else f"at {address}, which is not its folder in this lake"
+    owner = lake_of(name, address)
+    whose = (
+        f"a table of the lake {owner.removeprefix('file://')}"
+        if owner
+        else f"at {address}, which is not its folder in this lake"
+    )
     if has_own_catalog:
         return LakeError(
             f"{name} is {whose}, and the catalog is the one of {lake}: if this lake was moved or copied, run "
@@ -95,10 +99,15 @@ def require_unused(name: str, database: str, metadata: Iterable[StoredFile]) -> 
         )
 
 
-def _lake_of(name: str, address: str) -> str | None:
-    """The lake that a table's folder, or a file in it, is of; None if the table is in no folder of its name."""
-    found = re.fullmatch(rf"(.+?)/{FOLDERS[name]}(?:/.*)?", address) if name in FOLDERS else None
-    return found[1].removeprefix("file://") if found else None
+def lake_of(name: str, address: str) -> str | None:
+    """Address of the lake that a table is in; None if the table is in no folder of its name.
+
+    Args:
+        name: Name of the table.
+        address: Address of its folder, or of a file in it.
+    """
+    found = re.fullmatch(rf"(.+)/{FOLDERS[name]}(?:/.*)?", address) if name in FOLDERS else None
+    return found[1] if found else None
 
 
 def _plain(address: str) -> str:

@@ -108,7 +108,7 @@ class TestInAFolder:
         lake = lake_at(tmp_path)
         metadata = Path(lake.uri, CONTRACT.folder, "metadata")
         metadata.mkdir(parents=True)
-        (metadata / "00000-0123.metadata.json").write_text("{}")
+        (metadata / "00000-9362fd4a-ded6-4f20-991f-9c39b237999a.metadata.json").write_text("{}")
         publish(lake, 1)
         assert generations(lake) == [1, 1, 1]
 

@@ -107,7 +107,7 @@ def test_no_byte_of_the_person_is_left_and_no_byte_of_others_is_lost(graph, tmp_
     assert len(graph.table("customer_quarantine")) == 5
     # History, and what a run staged and never published.
     graph.run("customer_trusted", "machine_learning_curated")
-    published = graph.lake.snapshot("customer_landing").files[0].removeprefix("file://")
+    published = next(iter(graph.lake.snapshot("customer_landing").files)).removeprefix("file://")
     deliver(tmp_path, "customer", Path(published).read_bytes(), "x.parquet")
     staged = tmp_path / "customer" / "trusted" / "data" / "crashed" / "part.parquet"
     staged.parent.mkdir()
