@@ -35,7 +35,7 @@ from stedi_assets.contracts.contract import Contract
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.pinned import PinnedSnapshots
 from stedi_assets.lake.publication import Staged, stage
-from stedi_assets.lake.snapshot import read_files, snapshot_of
+from stedi_assets.lake.snapshot import read_files, require_rows, snapshot_of
 from stedi_assets.resources import failing_clearly
 from stedi_assets.settings import Settings
 
@@ -130,9 +130,14 @@ def code_version(contract: Contract, package: ModuleType, function: Callable[...
 
 
 def candidate_of(staged: Staged, settings: Settings, snapshots: PinnedSnapshots) -> tuple[Candidate, Audit]:
-    """Audit a staged table, and make it a candidate for further checks."""
+    """Audit a staged table, and make it a candidate for further checks.
+
+    Raises:
+        LakeError: The engine did not read every row that was staged.
+    """
     frame = read_files(staged.contract, staged.files, snapshots.engine)
     verdict = audit(frame, staged.contract)
+    require_rows(snapshots.lake, staged.contract.name, staged.files, verdict.rows)
     candidate = Candidate(frame, verdict.rows, snapshot_of(staged.base), settings, snapshots)
     return candidate, verdict
 

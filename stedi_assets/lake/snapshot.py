@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from stedi_assets.contracts.contract import Contract
     from stedi_assets.engine.session import SparkEngine
     from stedi_assets.lake.lake import Lake
+
+
+# Footers that are read at once; in a bucket each takes two requests or three.
+_THREADS = 16
 
 
 class ForeignDeletesError(StediError):
@@ -116,6 +122,35 @@ def require_files(lake: Lake, table: str, snapshot: Snapshot) -> None:
             f"{table}: of {len(expected)} data files {len(lost)} are missing or damaged, such as {lost[0]}: restore "
             f"them from a backup, or {_remedy(table)}"
         )
+
+
+def require_rows(lake: Lake, table: str, files: Collection[str], rows: int) -> None:
+    """Hold the rows that an engine read from staged files against what the files themselves say.
+
+    Args:
+        lake: The lake.
+        table: Name of the table.
+        files: Addresses of the Parquet files.
+        rows: How many rows the engine read.
+
+    Raises:
+        LakeError: The engine read another number of rows than the files have, or a file is gone.
+    """
+    with ThreadPoolExecutor(_THREADS) as threads:
+        written = sum(threads.map(partial(_rows_in, lake, table), files))
+    if rows != written:
+        raise LakeError(f"{table}: the engine read {rows} rows where {written} were staged: run it again")
+
+
+def _rows_in(lake: Lake, table: str, file: str) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with lake.filesystem.open(file) as stream:
+            return int(pq.read_metadata(stream).num_rows)
+    except (FileNotFoundError, pa.ArrowInvalid):
+        raise LakeError(f"{table}: the staged file {file} is missing or damaged: run it again") from None
 
 
 def _remedy(table: str) -> str:

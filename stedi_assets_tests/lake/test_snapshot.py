@@ -7,11 +7,13 @@ from pathlib import Path
 import boto3
 import pytest
 
+from stedi_assets.assets import lake_table
 from stedi_assets.contracts.folders import FOLDERS
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.lake import publication
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.lake import Lake
-from stedi_assets.lake.snapshot import require_files, snapshot_of
+from stedi_assets.lake.snapshot import require_files, require_rows, snapshot_of
 from stedi_assets.settings import Settings
 from stedi_assets_tests.builders.files import deliver, lines
 from stedi_assets_tests.builders.graph import Graph, failures
@@ -197,3 +199,34 @@ class TestRequireFiles:
         boto3.client("s3").delete_object(Bucket=bucket, Key=key)
         with pytest.raises(LakeError, match=f"such as {bucket}/{key}: restore them from a backup"):
             require_files(lake, CONTRACT.name, snapshot)
+
+
+class TestStagedRows:
+    """What the audit has seen is what is published, or nothing is."""
+
+    @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"")], ids=IDS[:2])
+    def test_a_staged_file_that_the_engine_takes_for_empty_publishes_nothing(
+        self, engine, three_people, monkeypatch, damage: Callable
+    ):
+        def stage_and_lose(*arguments, **options):
+            staged = publication.stage(*arguments, **options)
+            damage(Path(staged.files[0].removeprefix("file://")))
+            return staged
+
+        graph = Graph(three_people.lake_uri, engine)
+        before = graph.snapshots()
+        monkeypatch.setattr(lake_table, "stage", stage_and_lose)
+        result = graph.run("customer_trusted", ok=False)
+        assert len(failures(result)) == 1
+        assert graph.snapshots() == before
+
+    def test_the_rows_that_were_read_must_be_the_rows_of_the_files(self, tmp_path):
+        lake = Lake(Settings(lake_uri=str(tmp_path / "lake")))
+        files = (*stage(lake, 1).files, *stage(lake, 2, rows=5).files)
+        require_rows(lake, CONTRACT.name, files, 8)
+        require_rows(lake, CONTRACT.name, (), 0)
+        with pytest.raises(LakeError, match="the engine read 5 rows where 8 were staged: run it again"):
+            require_rows(lake, CONTRACT.name, files, 5)
+        Path(lake.path(files[0])).unlink()
+        with pytest.raises(LakeError, match=f"the staged file {files[0]} is missing or damaged"):
+            require_rows(lake, CONTRACT.name, files, 8)
