@@ -79,9 +79,12 @@ def files_in_bucket(filesystem: fsspec.AbstractFileSystem, root: str) -> Iterato
     Raises:
         LakeError: An object with content has the name of a folder.
     """
-    found: dict[str, dict[str, Any]] = filesystem.find(root, detail=True)
+    parent, _, name = root.rpartition("/")
+    # Asked for with a prefix, a folder that is not there takes one request; s3fs else looks for an object of its name.
+    inside = (parent, f"{name}/") if parent else (root, "")
+    found: dict[str, dict[str, Any]] = filesystem.find(inside[0], prefix=inside[1], detail=True)
     for path, info in found.items():
-        if path != root and not path.endswith("/"):
+        if not path.endswith("/"):
             yield StoredFile(path, int(info["size"]), info["LastModified"], str(info["ETag"]).strip('"'))
         elif info["size"]:
             raise LakeError(
