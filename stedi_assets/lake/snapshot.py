@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from stedi_assets.errors import StediError
+from stedi_assets.lake.aws_errors import is_transient
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.ownership import is_below
 
@@ -94,11 +95,16 @@ def read_snapshot(lake: Lake, contract: Contract, snapshot: Snapshot, engine: Sp
         LakeError: A data file is missing or damaged.
     """
     try:
-        return read_files(contract, snapshot.files, engine)
-    finally:
-        # Whatever the engine said: Sail takes a missing or empty file for one without rows. Files are looked for when
-        # the frame is made: Sail has found them by then, and fails if one disappears later.
-        require_files(lake, contract.name, snapshot)
+        frame = read_files(contract, snapshot.files, engine)
+    except Exception as error:
+        # Apache Spark refuses a missing file, in words that do not say which table lost it.
+        if not is_transient(error):
+            require_files(lake, contract.name, snapshot)
+        raise
+    # Sail takes a missing or empty file for one without rows. By now it has found the files, and fails if one
+    # disappears later.
+    require_files(lake, contract.name, snapshot)
+    return frame
 
 
 def require_files(lake: Lake, table: str, snapshot: Snapshot) -> None:
