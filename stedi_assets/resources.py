@@ -88,9 +88,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """Publish a staged table.
 
         Raises:
-            dg.Failure: Another run published the table meanwhile.
+            dg.Failure: Another run published the table meanwhile, or a file is gone that the table was made from.
         """
         with failing_clearly(self.lake, obj.contract.name):
+            self.snapshots.require_files()
             snapshot = publish(self.lake, obj, {RUN_ID: context.run_id})
         self.snapshots.published(obj.contract.name, snapshot)
         context.add_output_metadata(publication_metadata(self.lake, obj.contract.name, snapshot))

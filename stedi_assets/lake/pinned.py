@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.evolution import is_made_of_files, require_columns
-from stedi_assets.lake.snapshot import UNPUBLISHED, Snapshot, read_snapshot, snapshot_of
+from stedi_assets.lake.snapshot import (
+    UNPUBLISHED,
+    Snapshot,
+    read_files,
+    read_snapshot,
+    require_files,
+    snapshot_of,
+)
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -31,6 +38,7 @@ class PinnedSnapshots:
         self.engine = engine
         self._pinned: dict[str, Snapshot] = {}
         self._bases: dict[str, Table] = {}
+        self._read: dict[str, Snapshot] = {}
 
     def base(self, contract: Contract) -> Table:
         """The table that a step publishes, as it was when the step asked first: before the step read its inputs.
@@ -75,4 +83,18 @@ class PinnedSnapshots:
             LakeError: The table was never published, or one of its data files is missing or damaged.
             SchemaError: Another version of this package made the table.
         """
-        return read_snapshot(self.lake, CONTRACTS[table], self.snapshot(table), self.engine)
+        snapshot = self.snapshot(table)
+        if self._read.get(table) is snapshot:
+            return read_files(CONTRACTS[table], snapshot.files, self.engine)
+        self._read[table] = snapshot
+        return read_snapshot(self.lake, CONTRACTS[table], snapshot, self.engine)
+
+    def require_files(self) -> None:
+        """Look again for the files that were read, before what was computed from them is published.
+
+        Raises:
+            LakeError: A data file of a snapshot that was read is missing or damaged.
+        """
+        for table, snapshot in self._read.items():
+            require_files(self.lake, table, snapshot)
+        self._read.clear()

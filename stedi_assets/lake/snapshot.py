@@ -14,7 +14,6 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from stedi_assets.errors import StediError
-from stedi_assets.lake.aws_errors import is_transient
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.ownership import is_below
 
@@ -91,20 +90,15 @@ def snapshot_of(table: Table) -> Snapshot:
 def read_snapshot(lake: Lake, contract: Contract, snapshot: Snapshot, engine: SparkEngine) -> DataFrame:
     """A snapshot as a frame with its contract's schema.
 
+    Sail looks for the files in each query anew, and takes a missing or empty file for one without rows. So whoever
+    computes from the frame calls ``require_files`` again before the result is used: a file that is there by then was
+    there all the time, since no name is used twice.
+
     Raises:
         LakeError: A data file is missing or damaged.
     """
-    try:
-        frame = read_files(contract, snapshot.files, engine)
-    except Exception as error:
-        # Apache Spark refuses a missing file, in words that do not say which table lost it.
-        if not is_transient(error):
-            require_files(lake, contract.name, snapshot)
-        raise
-    # Sail takes a missing or empty file for one without rows. By now it has found the files, and fails if one
-    # disappears later.
     require_files(lake, contract.name, snapshot)
-    return frame
+    return read_files(contract, snapshot.files, engine)
 
 
 def require_files(lake: Lake, table: str, snapshot: Snapshot) -> None:

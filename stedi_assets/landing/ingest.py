@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
 from stedi_assets.lake.publication import Staged, new_folder
-from stedi_assets.lake.snapshot import read_snapshot, snapshot_of
+from stedi_assets.lake.snapshot import read_snapshot, require_files, snapshot_of
 from stedi_assets.landing import ledger
 from stedi_assets.landing.conservation import Accounts, Kind, account, entries_corrected, rows_replaced
 from stedi_assets.landing.files import Listing, list_landing
@@ -167,8 +167,10 @@ def _corrected(  # noqa: PLR0913, PLR0917 - the two sides of a comparison
     corrected = dict(entries)
     for kind in KINDS:
         if not agrees[kind]:
-            published = read_snapshot(lake, _contract(source, kind), snapshot_of(base[kind]), engine)
+            snapshot = snapshot_of(base[kind])
+            published = read_snapshot(lake, _contract(source, kind), snapshot, engine)
             corrected |= entries_corrected(kind, published, corrected)
+            require_files(lake, _contract(source, kind).name, snapshot)
     return corrected
 
 

@@ -62,6 +62,31 @@ def test_a_withdrawal_in_a_damaged_file_is_not_undone(engine, kept_three_people,
     assert graph.snapshots() == before
 
 
+@pytest.mark.parametrize("damage", DAMAGES[:2], ids=IDS[:2])
+def test_a_file_that_disappears_while_the_engine_computes_stops_the_run(
+    engine, kept_three_people, monkeypatch, damage: Callable
+):
+    """The engine takes the file for an empty one although it was there when the run looked."""
+    graph = Graph(kept_three_people.graph().lake_uri, engine)
+    first = set(data_files(graph.lake, "customer_landing"))
+    deliver(Path(graph.lake_uri), "customer", [vic(updated=T0 + 1, research=None)], "2.json")
+    graph.run()
+    [withdrawal] = set(data_files(graph.lake, "customer_landing")) - first
+    before = graph.snapshots()
+
+    def lose_and_stage(*arguments, **options):
+        damage(withdrawal)
+        return publication.stage(*arguments, **options)
+
+    monkeypatch.setattr(lake_table, "stage", lose_and_stage)
+    result = graph.run("customer_trusted", ok=False)
+    assert not result.success
+    if engine.spark == "sail":
+        [told] = failures(result)
+        assert f"customer_landing: of 2 data files 1 are missing or damaged, such as {withdrawal}" in told
+    assert graph.snapshots() == before
+
+
 def test_a_restored_file_is_all_that_is_needed(three_people):
     [file] = data_files(three_people.lake, "customer_landing")
     shutil.move(file, file.with_suffix(".away"))
