@@ -6,6 +6,7 @@ PyIceberg opens every file of metadata and data through this one layer, whicheve
 from __future__ import annotations
 
 import io
+from os import SEEK_END
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,14 +77,17 @@ class _Input(FsspecInputFile):
             LakeError: The file is missing or empty.
         """
         try:
-            if not self.location.endswith(_READ_WHOLE):
-                return super().open(seekable)
-            content: bytes = self._fs.cat_file(self.location, **_IN_ONE_REQUEST.get(self._fs.protocol[0], {}))
+            stream = self._read() if self.location.endswith(_READ_WHOLE) else super().open(seekable)
         except FileNotFoundError:
             raise LakeError(f"{self.location} is missing, so that {_LOST}") from None
-        if not content:
+        stream.seek(0, SEEK_END)
+        if not stream.tell():
             raise LakeError(f"{self.location} is empty, so that {_LOST}")
-        return io.BytesIO(content)
+        stream.seek(0)
+        return stream
+
+    def _read(self) -> InputStream:
+        return io.BytesIO(self._fs.cat_file(self.location, **_IN_ONE_REQUEST.get(self._fs.protocol[0], {})))
 
 
 class _DurableOutput(FsspecOutputFile):

@@ -119,7 +119,7 @@ def require_files(lake: Lake, table: str, snapshot: Snapshot) -> None:
     found = {file.path: file.bytes for file in lake.list_files(folder)}
     if lost := [path for path, size in expected.items() if found.get(path) != size]:
         raise LakeError(
-            f"{table}: of {len(expected)} data files {len(lost)} are missing or damaged, such as {lost[0]}: restore "
+            f"{table}: {len(lost)} of {len(expected)} data files are missing or damaged, such as {lost[0]}: restore "
             f"them from a backup, or {_remedy(table)}"
         )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from stedi_assets.lake.snapshot import require_files, snapshot_of
 from stedi_assets.privacy.pseudonym import pseudonym_key
 
 if TYPE_CHECKING:
@@ -119,10 +120,15 @@ def identify(lake: Lake, settings: Settings, email: str) -> Person:
 
 
 def rows(lake: Lake, table: str, columns: Iterable[str] = ("*",)) -> Iterator[pl.DataFrame]:
-    """The rows of a table's current snapshot, batch by batch; none if it was never published."""
+    """The rows of a table's current snapshot, batch by batch; none if it was never published.
+
+    Raises:
+        LakeError: A data file is missing or damaged.
+    """
     loaded = lake.find_table(table)
     if loaded is None or loaded.current_snapshot() is None:
         return
+    require_files(lake, table, snapshot_of(loaded))
     for batch in loaded.scan(selected_fields=tuple(columns)).to_arrow_batch_reader():
         yield pl.DataFrame(pl.from_arrow(batch))
 

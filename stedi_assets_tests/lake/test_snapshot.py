@@ -14,6 +14,7 @@ from stedi_assets.lake import publication
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.lake import Lake
 from stedi_assets.lake.snapshot import require_files, require_rows, snapshot_of
+from stedi_assets.privacy import erasure
 from stedi_assets.settings import Settings
 from stedi_assets_tests.builders.files import deliver, lines
 from stedi_assets_tests.builders.graph import Graph, failures
@@ -56,7 +57,7 @@ def test_a_withdrawal_in_a_damaged_file_is_not_undone(engine, kept_three_people,
     before = graph.snapshots()
     [told] = failures(graph.run("customer_trusted", ok=False))
     assert told == (
-        f"customer_landing: of 2 data files 1 are missing or damaged, such as {withdrawal}: restore them from a "
+        f"customer_landing: 1 of 2 data files are missing or damaged, such as {withdrawal}: restore them from a "
         "backup, or read every raw file of the source again, with full_refresh (docs/move-a-lake.md)"
     )
     assert graph.snapshots() == before
@@ -83,7 +84,7 @@ def test_a_file_that_disappears_while_the_engine_computes_stops_the_run(
     assert not result.success
     if engine.spark == "sail":
         [told] = failures(result)
-        assert f"customer_landing: of 2 data files 1 are missing or damaged, such as {withdrawal}" in told
+        assert f"customer_landing: 1 of 2 data files are missing or damaged, such as {withdrawal}" in told
     assert graph.snapshots() == before
 
 
@@ -104,6 +105,14 @@ def test_a_derived_table_whose_files_are_lost_is_made_anew_by_the_next_run(three
     assert f"such as {file}: restore them from a backup, or materialize customer_trusted again" in told
     three_people.run("customer_trusted", "customer_curated")
     assert three_people.table("customer_trusted") == before
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=IDS)
+def test_a_person_is_not_looked_for_in_what_is_left_of_a_table(three_people, damage: Callable):
+    [file] = data_files(three_people.lake, "accelerometer_landing")
+    damage(file)
+    with pytest.raises(LakeError, match=f"accelerometer_landing: 1 of 1 data files are .*{file}"):
+        erasure.survey(three_people.lake, three_people.settings, VIC)
 
 
 class TestALandingTableMadeAnew:
@@ -146,11 +155,12 @@ class TestALandingTableMadeAnew:
         lake.land(full_refresh=True)
         assert lake.landed() == [("a.json", 1), ("b.json", 2)]
 
-    def test_a_lost_file_of_the_ledger_is_named(self, lake):
+    @pytest.mark.parametrize(("damage", "words"), [(Path.unlink, "missing"), (DAMAGES[1], "empty")])
+    def test_a_lost_file_of_the_ledger_is_named(self, lake, damage: Callable, words):
         [file] = data_files(lake.graph.lake, "landing_files")
-        file.unlink()
+        damage(file)
         [told] = failures(lake.land(ok=False))
-        assert f"file://{file} is missing, so that its table cannot be read: restore the file" in told
+        assert f"file://{file} is {words}, so that its table cannot be read: restore the file" in told
 
 
 class TestMetadata:
