@@ -1,6 +1,6 @@
-"""The Glue Data Catalog as PyIceberg uses it, made to bear a bad network: bounded waits, and answers that get lost.
+"""The Glue Data Catalog for PyIceberg, on a bad network: it waits for a bounded time, and answers may get lost.
 
-What is in the catalog belongs in ``lake``; which catalog a lake has, in ``iceberg``.
+``lake`` says what is in the catalog, and ``iceberg`` which catalog a lake has.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from stedi_assets import aws
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-# As s3fs waits for S3. By itself the client would wait for a minute, ten times.
+# The same as s3fs for S3. The client's own setting is a minute, ten times.
 CONFIG = Config(connect_timeout=5, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 5})
 
 
 class LakeGlueCatalog(GlueCatalog):
-    """A Glue catalog that does not wait long, and knows its own commits again.
+    """A Glue catalog that does not wait long, and recognises its own commits.
 
     Args:
         name: Name of the catalog.
-        properties: PyIceberg's.
+        properties: Properties of PyIceberg's catalogs.
     """
 
-    # Names of metadata files are unique: looking whether one is there costs two requests a commit.
+    # Names of metadata files are unique. Looking for a file of the same name would cost two requests a commit.
     _write_metadata = staticmethod(GlueCatalog._write_metadata_no_exist_check)  # noqa: SLF001 - of the base class
 
     def __init__(self, name: str, **properties: str) -> None:
-        # In a session of its own, since boto3's common one keeps the credentials that it first found.
+        # In a session of its own, since boto3's shared session keeps the credentials that it found first.
         client = boto3.Session().client("glue", region_name=aws.region(), config=CONFIG)
         super().__init__(name, client=client, **properties)
 
@@ -44,10 +44,11 @@ class LakeGlueCatalog(GlueCatalog):
     def _update_glue_table(
         self, database_name: str, table_name: str, table_input: dict[str, Any], version_id: str
     ) -> None:
-        """Update a table in Glue, which refuses an update of another version than the present one.
+        """Update a table in Glue, which accepts an update of the table's present version alone.
 
-        Where the answer to an update is lost, boto3 sends it again, and Glue refuses it for the first one's sake.
-        PyIceberg would take the commit for failed and delete its manifests, which the table now needs.
+        Where Glue's answer is lost, boto3 sends the update again. Glue refuses the second update, since the first one
+        has changed the version. PyIceberg would take the commit for failed, and delete the manifests that the table
+        now needs.
         """
         try:
             super()._update_glue_table(database_name, table_name, table_input, version_id)

@@ -1,6 +1,6 @@
-"""Contracts as Iceberg sees them, and the catalog that holds the tables.
+"""Schemas and properties of Iceberg tables, made from contracts, and the catalog that holds the tables.
 
-What a table holds belongs in ``contracts``; how a table is written, in ``lake``.
+``contracts`` says what a table has, and ``publication`` how a table is written.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ CATALOG = "stedi"
 _FILE_IO = "stedi_assets.lake.file_io.LakeFileIO"
 
 TABLE_PROPERTIES = {
-    # PyIceberg answers a commit conflict by rebasing and trying again. For a refresh that is wrong: two runs'
-    # rows would both land. Without retries a commit is a compare-and-set.
+    # PyIceberg answers a commit conflict by rebasing and trying again. For a refresh that is wrong: the rows of both
+    # runs would be in the table. Without retries a commit is a compare-and-set.
     "commit.retry.num-retries": "0",
-    # Snapshots hold rows; metadata files only name them. Without this every commit leaves one for ever.
+    # Snapshots hold rows, and metadata files only name snapshots. Without this every commit leaves a metadata file.
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
 }
 
 
 def table_properties(contract: Contract) -> dict[str, str]:
-    """The properties of a new table: those of all tables, its description, and no bounds of what names a person.
+    """Make the properties of a new table: properties of all tables, a description, no bounds of personal columns.
 
-    PyIceberg writes the least and the greatest value of each column into manifests, where an e-mail would stay when
-    its row is gone.
+    PyIceberg writes the least and the greatest value of each column into manifests. An e-mail would stay there when
+    its row is deleted.
     """
     unbounded = {
         f"write.metadata.metrics.column.{column.name}": "counts"
@@ -84,7 +84,7 @@ def _open_sqlite(file: Path, properties: Mapping[str, str]) -> Catalog:
 
 
 def catalog_exists(lake_uri: str) -> bool:
-    """Whether there is a catalog; opening one in a folder makes it."""
+    """Whether there is a catalog; to open the catalog of a folder makes it."""
     return not has_own_catalog(lake_uri) or catalog_file(lake_uri).exists()
 
 
@@ -105,11 +105,11 @@ def catalog_file(lake_uri: str) -> Path:
 
 
 def s3_properties() -> dict[str, str]:
-    """PyIceberg's properties for what the standard AWS chain says of region and endpoint."""
+    """Make PyIceberg's properties from the region and endpoint of the standard AWS chain."""
     region = aws.region()
     properties: dict[str, str] = {}
     if region:
-        # Without it PyArrow asks S3 for the bucket's region, which costs seconds.
+        # Without the region PyArrow asks S3 for the bucket's, which costs seconds.
         properties["s3.region"] = region
     if endpoint := aws.endpoint():
         properties["s3.endpoint"] = endpoint
@@ -117,9 +117,9 @@ def s3_properties() -> dict[str, str]:
 
 
 def iceberg_schema(contract: Contract) -> Schema:
-    """The Iceberg schema of a contract, with column descriptions.
+    """Make the Iceberg schema of a contract, with column descriptions.
 
-    Every field is optional, since engines write Parquet columns as optional; the audit holds what must be there.
+    Every field is optional, since engines write Parquet columns as optional. The audit says which values must be there.
     """
     from pyiceberg.schema import Schema
     from pyiceberg.types import DoubleType, IcebergType, ListType, LongType, NestedField, StringType

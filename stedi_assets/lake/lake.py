@@ -1,7 +1,7 @@
 """The lake: its addresses, its file system, its catalog, and the tables in it.
 
-What a table means belongs in ``contracts``, how it is published in ``publication``. A folder and a bucket differ by
-their address alone.
+``contracts`` says what a table means, and ``publication`` how it is published. A folder and a bucket differ in their
+address alone.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ class Lake:
         """The catalog of the lake's tables.
 
         Raises:
-            LakeError: As ``filesystem`` does.
+            LakeError: The bucket cannot be reached, or the file of the catalog is damaged.
         """
         if self.on_s3:
-            # Looked at before Glue is: see ``require_bucket``.
+            # The bucket is asked before Glue; ``require_bucket`` says why.
             _ = self.filesystem
         return open_catalog(self.uri, self._kms_key_id)
 
@@ -77,7 +77,7 @@ class Lake:
 
     @property
     def storage_options(self) -> dict[str, Any]:
-        """What fsspec is told of the lake's file system."""
+        """Options of fsspec for the lake's file system."""
         if self.on_s3:
             return {
                 "use_listings_cache": False,
@@ -87,11 +87,11 @@ class Lake:
         return {"auto_mkdir": True}
 
     def address(self, path: str) -> str:
-        """The address, with its scheme, of a path below the lake."""
+        """Make the address, with its scheme, of a path below the lake."""
         return f"{self.uri}/{path}" if self.on_s3 else f"file://{self.uri}/{path}"
 
     def find_table(self, name: str) -> Table | None:
-        """A table as it is now, by name; None if it is not there, and then nothing is made.
+        """Load a table as it is now; None if the catalog has no table of this name.
 
         Raises:
             LakeError: The table belongs to another lake, is no Iceberg table, or its metadata cannot be read.
@@ -126,7 +126,7 @@ class Lake:
         return table
 
     def table_names(self) -> list[str]:
-        """Names of the tables in the catalog's database, in order, whatever made them; loads none of them."""
+        """List the names of the tables in the catalog's database, in order, whatever made them; no table is loaded."""
         if not catalog_exists(self.uri) or not self.catalog.namespace_exists(self.database):
             return []
         return sorted(name[-1] for name in self.catalog.list_tables(self.database))
@@ -136,10 +136,10 @@ class Lake:
         return foreign(self.uri, name, address, database=self.database, has_own_catalog=own_catalog)
 
     def ensure_table(self, contract: Contract) -> Table:
-        """A table as it is now; it is made, empty, if it is not there.
+        """Load a table as it is now; an empty table is made if the catalog has none.
 
         Raises:
-            LakeError: As ``find_table`` does; or its folder holds a table that the catalog does not know.
+            LakeError: As ``find_table`` raises; or the folder holds a table that the catalog does not know.
             SchemaError: A newer version of this package has given the table columns that the contract lacks.
         """
         from pyiceberg.exceptions import TableAlreadyExistsError
@@ -158,21 +158,21 @@ class Lake:
                 properties=table_properties(contract),
             )
         except TableAlreadyExistsError:
-            # Another run made it between the two calls.
+            # Another run made the table between the two calls.
             if (table := self.find_table(contract.name)) is None:
                 raise
             return table
 
     def path(self, address: str) -> str:
-        """An address as the file system spells it: without its scheme, and without a slash at the end."""
-        path: str = self.filesystem._strip_protocol(address)  # noqa: SLF001 - fsspec's only spelling of it
+        """Spell an address as the file system does: without its scheme, and without a slash at the end."""
+        path: str = self.filesystem._strip_protocol(address)  # noqa: SLF001 - fsspec has no public name for this
         return path
 
     def list_files(self, folder: str) -> list[StoredFile]:
-        """Every file in a folder of the lake and the folders in it, in order; none if the folder does not exist.
+        """List the files in a folder of the lake and in the folders below, in order; a missing folder has none.
 
         Args:
-            folder: Its address.
+            folder: Address of the folder.
 
         Raises:
             LakeError: A folder cannot be listed, or something in it is no file.
@@ -182,12 +182,12 @@ class Lake:
         return sorted(found, key=lambda file: file.path)
 
     def parquet_files(self, folder: str) -> tuple[str, ...]:
-        """Addresses of the Parquet files in a folder, but for what an engine left unfinished.
+        """List the addresses of the Parquet files in a folder; unfinished files of an engine are left out.
 
-        An empty frame may have left none, or no folder.
+        An engine may write no file for an empty frame, or not even the folder.
 
         Raises:
-            LakeError: As ``list_files`` does.
+            LakeError: As ``list_files`` raises.
         """
         root = self.path(folder)
         return tuple(
@@ -197,11 +197,11 @@ class Lake:
         )
 
     def sync(self, files: Iterable[str]) -> None:
-        """Bring files that an engine wrote to disk, by their addresses; what is in a bucket is kept safe already."""
+        """Bring files that an engine wrote to disk, by their addresses; S3 has already made an object durable."""
         if not self.on_s3:
             sync_files(map(self.path, files), root=self.uri)
 
     def snapshot(self, table: str) -> Snapshot:
-        """The published state of a table now; nothing is made if it is not there."""
+        """Load the current snapshot of a table; ``UNPUBLISHED`` if the catalog has no such table."""
         found = self.find_table(table)
         return UNPUBLISHED if found is None else snapshot_of(found)

@@ -1,7 +1,7 @@
 """Retention: old snapshots of a table expire, and files that no snapshot needs any more are deleted.
 
-An expired snapshot is but an entry less in a metadata file; the rows that it held, of people who have withdrawn
-since among them, go with its files. Which tables there are and how long to keep what is for the caller to say.
+Expiring a snapshot only removes an entry from a metadata file. The rows go when the files go, and with them the rows of
+people who have withdrawn since. The caller says which tables there are, and how long a snapshot is kept.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from stedi_assets.lake.files import StoredFile
     from stedi_assets.lake.lake import Lake
 
-# What a run writes is named by no snapshot until the run publishes it, and a reader may be amid a snapshot that was
+# No snapshot names the files of a run before the run publishes them. And a reader may still read a snapshot that was
 # superseded a moment ago. Neither takes a day.
 GRACE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Removed:
-    """What went from a table's folder: superseded snapshots, files, and their size."""
+    """What was removed from a table: how many snapshots and files, and the size of the files in bytes."""
 
     snapshots: int = 0
     files: int = 0
     bytes: int = 0
 
     def __add__(self, other: Removed) -> Removed:
-        """Both together."""
+        """Add two of them up."""
         return Removed(self.snapshots + other.snapshots, self.files + other.files, self.bytes + other.bytes)
 
 
 @dataclass(frozen=True)
 class _Needed:
-    """Paths of the files that snapshots need: data files, and the manifests, lists and statistics about them."""
+    """Paths of the files that snapshots need: data files, and the manifests and lists that name data files."""
 
     data: set[str]
     metadata: set[str]
@@ -54,16 +54,17 @@ class _Needed:
 def retain(lake: Lake, name: str, *, keep: timedelta, grace: timedelta = GRACE) -> Removed:
     """Expire a table's snapshots that were superseded long ago, and delete old files that no snapshot needs.
 
-    Safe beside runs that publish the table and readers that began less than ``grace`` ago.
+    This is safe beside runs that publish the table, and beside readers that began less than ``grace`` ago.
 
     Args:
         lake: The lake.
-        name: Name of the table; it need not be there.
+        name: Name of the table, which need not exist.
         keep: How long a snapshot stays after another has taken its place; at least ``grace``.
         grace: How old a file must be at least to be deleted.
 
     Raises:
         CommitFailedException: Other runs published the table first, time after time.
+        LakeError: The table belongs to another lake, or files that it needs are missing; then no file is deleted.
     """
     now = datetime.now(UTC)
     expired = _expire(lake, name, superseded_until=now - max(keep, grace))
@@ -72,13 +73,15 @@ def retain(lake: Lake, name: str, *, keep: timedelta, grace: timedelta = GRACE) 
 
 
 def erase_history(lake: Lake, name: str) -> Removed:
-    """Expire all of a table's snapshots but the current one at once, and delete what they alone needed.
+    """Expire all snapshots of a table but the current one at once, and delete the files that only they needed.
 
-    Whoever reads one of them fails. Data files go before the snapshots that name them, so that after a fault the
-    next call still knows them; then nothing of a person is left, as metadata has no bounds of identifying columns.
+    Whoever reads an older snapshot fails. Data files are deleted before the snapshots that name them expire, so that
+    after a fault the next call still knows these files. Then no data of a person is left: metadata has no bounds of
+    columns that identify a person.
 
     Raises:
         CommitFailedException: Other runs published the table first, time after time.
+        LakeError: As ``retain`` raises.
     """
     table = lake.find_table(name)
     if table is None:
@@ -94,7 +97,7 @@ def erase_history(lake: Lake, name: str) -> Removed:
 
 
 def unreferenced(lake: Lake, name: str) -> list[StoredFile]:
-    """Files in a table's folder that no snapshot needs: leftovers of the past, and work of runs in progress.
+    """List the files in a table's folder that no snapshot needs: leftovers, and files of runs in progress.
 
     Raises:
         LakeError: The listing of the folder and the table's metadata contradict each other.
@@ -102,7 +105,7 @@ def unreferenced(lake: Lake, name: str) -> list[StoredFile]:
     table = lake.find_table(name)
     if table is None:
         return []
-    # Listed before the snapshots are read: what is published in between is not taken for a leftover.
+    # The files are listed before the snapshots are read, so that no file that is published in between looks unneeded.
     found = _stored(lake, table)
     table = table.refresh()
     needed = _needed(lake, table, table.snapshots())
@@ -118,7 +121,7 @@ def unreferenced(lake: Lake, name: str) -> list[StoredFile]:
 
 
 def _require_agreement(lake: Lake, table: Table, found: Collection[str], in_use: Collection[str]) -> None:
-    """Refuse to judge by a listing what a table needs, where the listing lacks a file that the table needs now.
+    """Refuse to delete by a listing that lacks a file which the table needs now.
 
     Raises:
         LakeError: The table has files elsewhere, or files of its current snapshot are missing.
@@ -130,7 +133,7 @@ def _require_agreement(lake: Lake, table: Table, found: Collection[str], in_use:
             "anew (docs/move-a-lake.md)"
         )
     current = _needed(lake, table, _heads(table))
-    # What was published since the listing is there, and not in it.
+    # A file that was published after the listing exists, although the listing lacks it.
     unlisted = (current.data | current.metadata).difference(found)
     if missing := [path for path in unlisted if not lake.filesystem.exists(path)]:
         raise LakeError(
@@ -140,13 +143,13 @@ def _require_agreement(lake: Lake, table: Table, found: Collection[str], in_use:
 
 
 def _heads(table: Table) -> list[IcebergSnapshot]:
-    """The current snapshot, and the snapshots that branches and tags name."""
+    """List the current snapshot, and the snapshots that branches and tags name."""
     heads = {reference.snapshot_id for reference in table.metadata.refs.values()}
     return [item for item in table.snapshots() if item.snapshot_id in heads]
 
 
 def delete(lake: Lake, files: Collection[StoredFile]) -> Removed:
-    """Delete files; one that another process deleted first counts as well."""
+    """Delete files; a file that another process deleted first counts too."""
     paths = [file.path for file in files]
     if lake.on_s3 and paths:
         lake.filesystem.rm(paths)  # a thousand to a request
@@ -154,14 +157,14 @@ def delete(lake: Lake, files: Collection[StoredFile]) -> Removed:
         for path in map(Path, paths):
             path.unlink(missing_ok=True)
         for folder in {Path(path).parent for path in paths}:
-            # Every run has staging folders of its own, so that an emptied one is nobody's; a bucket has none.
+            # Every run stages into folders of its own, so that an emptied folder belongs to no run. A bucket has none.
             with suppress(OSError):
                 folder.rmdir()
     return Removed(files=len(paths), bytes=sum(file.bytes for file in files))
 
 
 def _expire(lake: Lake, name: str, *, superseded_until: datetime) -> int:
-    """Expire snapshots that another one superseded until then; branches and tags stay."""
+    """Expire the snapshots that were superseded before a time; snapshots of branches and tags stay."""
     until_ms = superseded_until.timestamp() * 1000
 
     def change(table: Table) -> int:
