@@ -1,7 +1,6 @@
-"""What AWS's refusals mean for a user of the lake: the one place where they are put into words.
+"""Errors of AWS put into words for a user of the lake.
 
-Whoever meets such an error asks ``explain``: the commands print the answer, runs fail with it. A lake in a folder has
-none of them.
+``explain`` gives the words: a command prints them, and a run fails with them. A lake in a folder has no such errors.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _REFUSED_CREDENTIALS = (
     "RequestTimeTooSkewed",
 )
 _OTHER_REGION = ("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException")
-# The permissions that requests ask for which are not called like them.
+# The permission that a request needs, where the two have different names.
 _ACTIONS = {
     "ListObjectsV2": "s3:ListBucket",
     "HeadBucket": "s3:ListBucket",
@@ -43,20 +42,22 @@ _ACTIONS = {
     "DeleteObjects": "s3:DeleteObject",
 }
 _FORBIDDEN, _SERVER_ERROR = 403, 500
-# What S3 and Glue answer when they are asked too often, whatever the status.
+# The codes by which S3 and Glue say that they are asked too often, whatever the status.
 _THROTTLED = ("SlowDown", "ThrottlingException")
 
-# What Sail, and the reader of landing files in any engine, say of requests to S3 that failed, each time they tried.
+# The words of Sail, and of the reader of landing files in any engine, for a request to S3 that failed at every try.
+_NETWORK_ERRORS = "32|5[4-9]|6[0-5]|10[1-4]|11[0-3]"  # of Linux and macOS; a full disk is none
 _ENGINE_FAULT = re.compile(
-    r"Generic S3 error|\(os error \d+\)|record reader failed: \w*(Connect|Timeout|HTTPClient|Payload)\w*Error"
+    rf"Generic S3 error|\(os error ({_NETWORK_ERRORS})\)"
+    r"|record reader failed: \w*(Connect|Timeout|HTTPClient|Payload)\w*Error"
 )
 
 
 def require_bucket(filesystem: fsspec.AbstractFileSystem, lake_uri: str) -> None:
-    """Ask once for the bucket's region, before anything else tries a wrong one in vain, or makes tables elsewhere.
+    """Ask once for the bucket's region, before any other request goes to a wrong region.
 
-    Glue in another region than the bucket's would answer that there are no tables, and make new ones. S3 is asked
-    first also since its client gives up within seconds on what cannot succeed; Glue's tries for a minute.
+    In another region than the bucket's, Glue would know no tables, and would make new ones. S3 is asked before Glue also
+    because its client gives up within seconds where no try can succeed. Glue's client tries for a minute.
 
     Raises:
         LakeError: There is no such bucket, it is in another region, or the credentials are missing or wrong.
@@ -66,14 +67,14 @@ def require_bucket(filesystem: fsspec.AbstractFileSystem, lake_uri: str) -> None
         answer: dict[str, Any] = filesystem.call_s3("get_bucket_location", Bucket=bucket)
     except Exception as error:
         if _is_forbidden(error):
-            # Nothing else needs this permission; what is needed is seen when it is used.
+            # No other request needs this permission. A permission that is needed is missed when it is used.
             return
         if (message := explain(error, lake_uri)) is None:
             raise
         raise LakeError(message) from None
     region, home = aws.region(), answer.get("LocationConstraint")
     if home is None and aws.endpoint():
-        # Other servers than AWS name no region, which of AWS itself means its first.
+        # Servers other than AWS name no region. AWS names none for its first region.
         return
     home = {None: "us-east-1", "EU": "eu-west-1"}.get(home, home)
     if region != home:
@@ -83,7 +84,7 @@ def require_bucket(filesystem: fsspec.AbstractFileSystem, lake_uri: str) -> None
 
 
 def explain(error: BaseException, lake_uri: str) -> str | None:
-    """What a user should know of an error of AWS, however wrapped; None if it is no error of AWS, or an unknown one."""
+    """Say what a user can do about an error of AWS, even if other errors wrap it; None for any other error."""
     from botocore import exceptions as boto
 
     no_credentials = (

@@ -1,6 +1,6 @@
-"""Published states of tables: which rows and files a reader sees, and how a run reads them.
+"""Snapshots of tables: which files a reader sees, how a run reads them, and that every file is there.
 
-How a table gets a new state belongs in ``publication``.
+``publication`` says how a table gets a new snapshot.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from stedi_assets.errors import StediError
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.ownership import is_below
 
@@ -27,13 +26,8 @@ if TYPE_CHECKING:
     from stedi_assets.engine.session import SparkEngine
     from stedi_assets.lake.lake import Lake
 
-
 # Footers that are read at once; in a bucket each takes two requests or three.
 _THREADS = 16
-
-
-class ForeignDeletesError(StediError):
-    """A foreign writer left row-level deletes in a table; the message says what to do about it."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +58,20 @@ UNPUBLISHED = Snapshot(None, None, 0, {}, "")
 
 
 def snapshot_of(table: Table) -> Snapshot:
-    """The current snapshot of a loaded table.
+    """Read the current snapshot of a loaded table.
 
     Raises:
-        ForeignDeletesError: Another writer left row-level deletes in the table, which plain Parquet readers
-            would bring back.
+        LakeError: Another program deleted single rows of data files, which plain Parquet readers would bring back; or
+            a file of metadata is missing.
     """
     current = table.current_snapshot()
     if current is None:
         return UNPUBLISHED
     tasks = list(table.scan(snapshot_id=current.snapshot_id).plan_files())
     if any(task.delete_files for task in tasks):
-        raise ForeignDeletesError(
-            f"{table.name()[-1]}: a foreign writer left row-level deletes; rewrite the table without them"
+        name = table.name()[-1]
+        raise LakeError(
+            f"another program deleted single rows of {name}, which engines would read: {_remedy(name)}"
         )
     return Snapshot(
         snapshot_id=current.snapshot_id,
@@ -88,7 +83,7 @@ def snapshot_of(table: Table) -> Snapshot:
 
 
 def read_snapshot(lake: Lake, contract: Contract, snapshot: Snapshot, engine: SparkEngine) -> DataFrame:
-    """A snapshot as a frame with its contract's schema.
+    """Make a frame of a snapshot, with the schema of the table's contract.
 
     Sail looks for the files in each query anew, and takes a missing or empty file for one without rows. So whoever
     computes from the frame calls ``require_files`` again before the result is used: a file that is there by then was
@@ -131,7 +126,7 @@ def require_rows(lake: Lake, table: str, files: Collection[str], rows: int) -> N
         lake: The lake.
         table: Name of the table.
         files: Addresses of the Parquet files.
-        rows: How many rows the engine read.
+        rows: Number of rows that the engine read.
 
     Raises:
         LakeError: The engine read another number of rows than the files have, or a file is gone.
@@ -160,7 +155,7 @@ def _remedy(table: str) -> str:
 
 
 def read_files(contract: Contract, files: Collection[str], engine: SparkEngine) -> DataFrame:
-    """Parquet files of a table as a frame with its contract's schema; no files make an empty frame."""
+    """Make a frame of Parquet files, with the schema of a contract; without files the frame is empty."""
     if not files:
         return engine.session.createDataFrame([], contract.spark_schema)
     paths = [engine.path(file) for file in files]

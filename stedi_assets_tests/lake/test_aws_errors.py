@@ -11,6 +11,7 @@ import boto3
 import dagster as dg
 import pytest
 import s3fs
+from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
 from stedi_assets.definitions import build_definitions
 from stedi_assets.lake.aws_errors import explain, is_transient
@@ -181,6 +182,20 @@ def test_aws_region_is_enough(new_lake, sail_engine, monkeypatch):
     graph = Graph(new_lake(DATA), sail_engine)
     graph.run("customer_landing", "customer_quarantine")
     assert graph.rows()["customer_landing"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "network"),
+    [
+        ("tcp connect error: Connection refused (os error 111)", True),
+        ("Connection reset by peer (os error 54)", True),
+        ("No space left on device (os error 28)", False),
+        ("No such file or directory (os error 2)", False),
+        ("Permission denied (os error 13)", False),
+    ],
+)
+def test_a_fault_of_the_disk_is_no_fault_of_the_network(words, network):
+    assert is_transient(SparkConnectGrpcException(words)) is network
 
 
 @pytest.mark.timeout(10)

@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
 import pytest
+from pyiceberg.table import DataScan
 
 from stedi_assets.assets import lake_table
 from stedi_assets.contracts.folders import FOLDERS
@@ -198,6 +200,19 @@ class TestMetadata:
         self.of_kind(lake, "metadata").write_bytes(content)
         with pytest.raises(LakeError, match="the metadata of accelerometer_trusted cannot be read"):
             lake.find_table(CONTRACT.name)
+
+
+def test_rows_that_another_program_deleted_singly_are_not_brought_back(tmp_path, monkeypatch):
+    lake = Lake(Settings(lake_uri=str(tmp_path)))
+    publish(lake, 1)
+    plan_files = DataScan.plan_files
+
+    def with_deletes(scan: DataScan):
+        return [replace(task, delete_files={task.file}) for task in plan_files(scan)]
+
+    monkeypatch.setattr(DataScan, "plan_files", with_deletes)
+    with pytest.raises(LakeError, match=r"deleted single rows of accelerometer_trusted.*: materialize"):
+        lake.snapshot(CONTRACT.name)
 
 
 class TestRequireFiles:
