@@ -56,8 +56,8 @@ _ENGINE_FAULT = re.compile(
 def require_bucket(filesystem: fsspec.AbstractFileSystem, lake_uri: str) -> None:
     """Ask once for the bucket's region, before any other request goes to a wrong region.
 
-    In another region than the bucket's, Glue would know no tables, and would make new ones. S3 is asked before Glue also
-    because its client gives up within seconds where no try can succeed. Glue's client tries for a minute.
+    In another region than the bucket's, Glue would know no tables, and would make new ones. There is one more reason to
+    ask S3 before Glue: where no try can succeed, its client gives up within seconds, and Glue's client after a minute.
 
     Raises:
         LakeError: There is no such bucket, it is in another region, or the credentials are missing or wrong.

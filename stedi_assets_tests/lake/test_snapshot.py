@@ -2,12 +2,11 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import boto3
 import pytest
-from pyiceberg.table import DataScan
+from pyiceberg.table import DataScan, FileScanTask
 
 from stedi_assets.assets import lake_table
 from stedi_assets.contracts.folders import FOLDERS
@@ -208,7 +207,7 @@ def test_rows_that_another_program_deleted_singly_are_not_brought_back(tmp_path,
     plan_files = DataScan.plan_files
 
     def with_deletes(scan: DataScan):
-        return [replace(task, delete_files={task.file}) for task in plan_files(scan)]
+        return [FileScanTask(task.file, delete_files={task.file}) for task in plan_files(scan)]
 
     monkeypatch.setattr(DataScan, "plan_files", with_deletes)
     with pytest.raises(LakeError, match=r"deleted single rows of accelerometer_trusted.*: materialize"):
