@@ -12,6 +12,7 @@ import pyspark.sql.types as T
 from pandera.pyspark import Check, DataFrameModel
 
 from stedi_assets.contracts.contract import Contract, block, column, contract_of, warn
+from stedi_assets.contracts.folders import FOLDERS
 from stedi_assets.records.source import EARLIEST_MS, LATEST_MS
 from stedi_assets.sources import SOURCES
 
@@ -152,7 +153,7 @@ class CustomerLanding(_Provenance, _Customer):
 
     class Config:
         name = "customer_landing"
-        metadata = {"folder": "customer/ingested"}
+        metadata = {"folder": FOLDERS["customer_landing"]}
         unique = ["source_file", "source_position"]
 
 
@@ -161,7 +162,7 @@ class AccelerometerLanding(_Provenance, _Accelerometer):
 
     class Config:
         name = "accelerometer_landing"
-        metadata = {"folder": "accelerometer/ingested"}
+        metadata = {"folder": FOLDERS["accelerometer_landing"]}
         unique = ["source_file", "source_position"]
 
 
@@ -170,7 +171,7 @@ class StepTrainerLanding(_Provenance, _StepTrainer):
 
     class Config:
         name = "step_trainer_landing"
-        metadata = {"folder": "step_trainer/ingested"}
+        metadata = {"folder": FOLDERS["step_trainer_landing"]}
         unique = ["source_file", "source_position"]
 
 
@@ -201,7 +202,7 @@ class CustomerQuarantine(_Quarantine):
 
     class Config:
         name = "customer_quarantine"
-        metadata = {"folder": "customer/quarantine"}
+        metadata = {"folder": FOLDERS["customer_quarantine"]}
         unique = ["source_file", "source_position"]
 
 
@@ -210,7 +211,7 @@ class AccelerometerQuarantine(_Quarantine):
 
     class Config:
         name = "accelerometer_quarantine"
-        metadata = {"folder": "accelerometer/quarantine"}
+        metadata = {"folder": FOLDERS["accelerometer_quarantine"]}
         unique = ["source_file", "source_position"]
 
 
@@ -219,7 +220,7 @@ class StepTrainerQuarantine(_Quarantine):
 
     class Config:
         name = "step_trainer_quarantine"
-        metadata = {"folder": "step_trainer/quarantine"}
+        metadata = {"folder": FOLDERS["step_trainer_quarantine"]}
         unique = ["source_file", "source_position"]
 
 
@@ -252,7 +253,7 @@ class LandingFiles(DataFrameModel):
 
     class Config:
         name = "landing_files"
-        metadata = {"folder": "ledger"}
+        metadata = {"folder": FOLDERS["landing_files"]}
         unique = ["source_file"]
 
 
@@ -266,7 +267,7 @@ class CustomerTrusted(_Customer):
 
     class Config:
         name = "customer_trusted"
-        metadata = {"folder": "customer/trusted"}
+        metadata = {"folder": FOLDERS["customer_trusted"]}
         unique = ["person", "device"]
 
 
@@ -275,7 +276,7 @@ class AccelerometerTrusted(_Accelerometer):
 
     class Config:
         name = "accelerometer_trusted"
-        metadata = {"folder": "accelerometer/trusted"}
+        metadata = {"folder": FOLDERS["accelerometer_trusted"]}
         unique = ["person", "timestamp", "x", "y", "z"]
 
 
@@ -284,7 +285,7 @@ class CustomerCurated(CustomerTrusted):
 
     class Config:
         name = "customer_curated"
-        metadata = {"folder": "customer/curated"}
+        metadata = {"folder": FOLDERS["customer_curated"]}
         unique = ["person", "device"]
 
 
@@ -293,7 +294,7 @@ class StepTrainerTrusted(_StepTrainer):
 
     class Config:
         name = "step_trainer_trusted"
-        metadata = {"folder": "step_trainer/trusted"}
+        metadata = {"folder": FOLDERS["step_trainer_trusted"]}
         unique = ["sensorReadingTime", "device", "distanceFromObject"]
 
 
@@ -323,7 +324,7 @@ class MachineLearningCurated(DataFrameModel):
 
     class Config:
         name = "machine_learning_curated"
-        metadata = {"folder": "machine_learning/curated"}
+        metadata = {"folder": FOLDERS["machine_learning_curated"]}
 
 
 CONTRACTS: dict[str, Contract] = {
