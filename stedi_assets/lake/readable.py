@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stedi_assets.lake.aws_errors import explain
-from stedi_assets.lake.snapshot import Snapshot, snapshot_of
+from stedi_assets.lake.snapshot import Snapshot, require_files, snapshot_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,13 +33,18 @@ class ReadableTables:
 
 
 def readable_tables(lake: Lake, names: Iterable[str]) -> ReadableTables:
-    """Load tables by name; a table that is not there, or was never published, is left out without a word."""
+    """Load tables by name, and look for their data files.
+
+    A table that is not there, or was never published, is left out without a word.
+    """
     found = ReadableTables()
     for name in names:
         try:
             table = lake.find_table(name)
             if table is not None and table.current_snapshot() is not None:
-                found.snapshots[name] = (table.schema(), snapshot_of(table))
+                snapshot = snapshot_of(table)
+                require_files(lake, name, snapshot)
+                found.snapshots[name] = (table.schema(), snapshot)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one table, the others can be read
             found.unreadable[name] = f"{name} cannot be read: {explain(error, lake.uri) or error}"
     return found

@@ -279,3 +279,15 @@ class TestStagedRows:
         Path(lake.path(files[0])).unlink()
         with pytest.raises(LakeError, match=f"the staged file {files[0]} is missing or damaged"):
             require_rows(lake, CONTRACT.name, files, 8)
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=IDS)
+def test_a_query_of_a_damaged_table_names_the_file(stedi, three_people, damage: Callable):
+    [file] = data_files(three_people.lake, "customer_trusted")
+    damage(file)
+    code, out, err = stedi("sql", "SELECT count(*) FROM customer_trusted", lake=three_people.lake_uri)
+    assert (code, out) == (1, "")
+    assert f"customer_trusted: 1 of 1 data files are missing or damaged, such as {file}" in err
+    assert len(err.splitlines()) == 1
+    # And is no obstacle to another table.
+    assert stedi("sql", "SELECT count(*) FROM customer_landing", lake=three_people.lake_uri)[0] == 0
