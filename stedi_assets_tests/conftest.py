@@ -32,9 +32,16 @@ def sail_engine() -> Iterator[both.RunningEngine]:
 
 
 @pytest.fixture(scope="session")
-def spark_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[both.RunningEngine]:
-    """Apache Spark, started when first used; its log is in the folder of the session's temporary files."""
-    with both.spark(tmp_path_factory.mktemp("spark") / "server.log") as engine:
+def suite_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of temporary files that all processes of this run of the suite share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def spark_engine(suite_folder: Path) -> Iterator[both.RunningEngine]:
+    """Apache Spark, started when first used."""
+    with both.spark(suite_folder) as engine:
         yield engine
 
 
@@ -113,10 +120,9 @@ def stedi(
 
 
 @pytest.fixture
-def spark_driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def spark_driver(suite_folder: Path) -> Iterator[None]:
     """The one port on which PySpark's own server listens: the processes of the suite take turns."""
-    folder = tmp_path_factory.getbasetemp().parent  # which they share
-    with (folder / "spark_driver.lock").open("w") as lock:
+    with (suite_folder / "spark_driver.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

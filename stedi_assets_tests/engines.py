@@ -4,8 +4,11 @@ The product's own resource serves one engine a process, since PySpark's builder 
 product starts and stops an engine belongs in tests of that resource.
 """
 
+import fcntl
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -48,8 +51,40 @@ def sail() -> Iterator[RunningEngine]:
 
 
 @contextmanager
-def spark(log: Path) -> Iterator[RunningEngine]:
-    """Apache Spark in a process of its own; skips where there is no Java."""
+def spark(folder: Path) -> Iterator[RunningEngine]:
+    """Apache Spark in a process of its own; skips where there is no Java.
+
+    The processes of the suite share one server: its start and its first queries cost 14 s of processor time.
+
+    Args:
+        folder: Where the processes that share the server find it, and where its log is.
+    """
+    with _locked(folder) as state:
+        running = json.loads(state.read_text()) if state.exists() else _start_spark(folder / "spark.log")
+        state.write_text(json.dumps(running | {"users": running["users"] + 1}))
+    try:
+        with _connected("local[2]", f"sc://127.0.0.1:{running['port']}") as engine:
+            yield engine
+    finally:
+        with _locked(folder) as state:
+            running = json.loads(state.read_text())
+            if running["users"] == 1:
+                state.unlink()
+                # Not by a signal that a JVM leaves alone where a shell started it in the background.
+                os.kill(running["process"], signal.SIGKILL)
+            else:
+                state.write_text(json.dumps(running | {"users": running["users"] - 1}))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[Path]:
+    """The file that names the running server and counts its users, for one process at a time."""
+    with (folder / "spark.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder / "spark.json"
+
+
+def _start_spark(log: Path) -> dict[str, int]:
     java = Path(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else "java"
     if shutil.which(java) is None:
         pytest.skip("no Java: Apache Spark cannot be started")
@@ -81,14 +116,8 @@ def spark(log: Path) -> Iterator[RunningEngine]:
         environment.pop(name, None)
     with log.open("wb") as output:
         server = subprocess.Popen([*command, "spark-internal"], env=environment, stdout=output, stderr=output)
-    try:
-        await_listener(server, port, log)
-        with _connected("local[2]", f"sc://127.0.0.1:{port}") as engine:
-            yield engine
-    finally:
-        # Not by a signal that a JVM leaves alone where a shell started it in the background.
-        server.kill()
-        server.wait()
+    await_listener(server, port, log)
+    return {"process": server.pid, "port": port, "users": 0}
 
 
 def await_listener(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
