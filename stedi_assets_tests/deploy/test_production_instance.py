@@ -14,6 +14,14 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
+from dagster._cli.job import _create_run
+from dagster._cli.workspace.cli_target import (
+    WorkspaceOpts,
+    get_code_location_from_workspace,
+    get_remote_job_from_remote_repo,
+    get_remote_repository_from_code_location,
+    get_workspace_from_cli_opts,
+)
 from dagster._core.instance.config import dagster_instance_config
 
 from stedi_assets.pools import register_pools
@@ -72,13 +80,20 @@ def test_output_of_runs_is_in_the_bucket(runs: list[dg.DagsterRun], stack: Stack
             assert any(production_jobs.GREETING in output for output in outputs)
 
 
+def without_waits(configuration: str) -> str:
+    """The configuration, but that the daemon looks into the queue every second: runs here take no longer."""
+    found, wanted = "dequeue_interval_seconds: 5", "dequeue_interval_seconds: 1"
+    assert configuration.count(found) == 1
+    return configuration.replace(found, wanted)
+
+
 @pytest.fixture(scope="module")
 def instance(
     postgres: dict[str, str], stack: Stack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dg.DagsterInstance]:
     """An instance made from the file, its environment being that of this process and of those that it starts."""
     home = tmp_path_factory.mktemp("dagster_home")
-    shutil.copy(CONFIG, home)
+    (home / CONFIG.name).write_text(without_waits(CONFIG.read_text()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(home))
         for name, value in postgres.items():
@@ -92,14 +107,34 @@ def instance(
             yield made
 
 
+def launch(instance: dg.DagsterInstance) -> None:
+    """Queue a run of each job, as ``dagster job launch`` does, from one code server for all."""
+    options = WorkspaceOpts(python_file=(str(JOBS),))
+    with get_workspace_from_cli_opts(instance, dg.__version__, options) as workspace:
+        location = get_code_location_from_workspace(workspace, None)
+        repository = get_remote_repository_from_code_location(location, None)
+        for name in LAUNCHED:
+            job = get_remote_job_from_remote_repo(repository, name)
+            run = _create_run(
+                instance=instance,
+                code_location=location,
+                remote_repo=repository,
+                remote_job=job,
+                run_config={},
+                tags=None,
+                op_selection=None,
+                run_id=None,
+            )
+            instance.submit_run(run.run_id, workspace)
+
+
 @pytest.fixture(scope="module")
 def runs(instance: dg.DagsterInstance, tmp_path_factory: pytest.TempPathFactory) -> list[dg.DagsterRun]:
     """Runs of the jobs, all queued before the daemon starts, and of what it tries again: once the last has ended."""
     programs = Path(sys.executable).parent
     # Without this, the two runs that write would start together: the first meeting of a pool sets no limit.
     register_pools(instance, production_jobs.defs)
-    for job in LAUNCHED:
-        subprocess.run([programs / "dagster", "job", "launch", "-f", JOBS, "-j", job], check=True)
+    launch(instance)
     log = tmp_path_factory.mktemp("daemon") / "log"
     with log.open("wb") as output:
         daemon = subprocess.Popen(
