@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,16 @@ from pysail.spark import SparkConnectServer
 from pyspark.sql.connect.session import SparkSession
 
 from stedi_assets.engine.session import SparkEngine
+
+# Tests compute on few rows: planning and compiling are most of the work.
+FOR_FEW_ROWS = {
+    "spark.sql.shuffle.partitions": "1",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.ui.enabled": "false",
+}
 
 _SESSIONS: dict[str, SparkSession] = {}
 
@@ -91,17 +101,10 @@ def _start_spark(log: Path) -> dict[str, int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    configuration = {
+    configuration = FOR_FEW_ROWS | {
         "spark.connect.grpc.binding.address": "127.0.0.1",
-        "spark.connect.grpc.binding.port": port,
+        "spark.connect.grpc.binding.port": str(port),
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": 1,
-        # Tests compute on few rows: planning and compiling are most of the work.
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-        "spark.sql.adaptive.enabled": "false",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        "spark.ui.enabled": "false",
         # A job is twenty lines of its log otherwise.
         "spark.log.level": "ERROR",
     }
@@ -118,6 +121,11 @@ def _start_spark(log: Path) -> dict[str, int]:
         server = subprocess.Popen([*command, "spark-internal"], env=environment, stdout=output, stderr=output)
     await_listener(server, port, log)
     return {"process": server.pid, "port": port, "users": 0}
+
+
+def spark_defaults(settings: Mapping[str, str]) -> str:
+    """Settings as a ``spark-defaults.conf`` has them."""
+    return "".join(f"{name} {value}\n" for name, value in settings.items())
 
 
 def await_listener(server: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -19,14 +19,13 @@ from pyiceberg.catalog import Catalog, load_catalog
 from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.sources import SOURCES
-from stedi_assets_tests.builders.known_lakes import stated_counts
+from stedi_assets_tests.builders.known_lakes import DATA, stated_counts
 from stedi_assets_tests.deploy.conftest import REGION, AwsServer, Stack, deploy
 from stedi_assets_tests.deploy.test_permissions import READERS, ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DATA = Path(__file__).parents[2] / "data"
 DATABASE = "pipeline_db"
 
 

@@ -17,6 +17,7 @@ from stedi_assets.landing import reader
 from stedi_assets.transforms import tables
 from stedi_assets_tests.builders.graph import EIGHT, KEY, Graph
 from stedi_assets_tests.end_to_end.marked_lake import MARKS, e_mail, marked_lake
+from stedi_assets_tests.engines import FOR_FEW_ROWS, spark_defaults
 
 
 def marks_in(content: str | bytes) -> set[str]:
@@ -209,7 +210,9 @@ def test_no_mark_of_a_process_is_left_outside_the_tables(tmp_path, spark):
         "STEDI_LAKE_URI": str(marked_lake(tmp_path / "lake")),
         "STEDI_PSEUDONYM_KEY": KEY,
         "STEDI_SPARK": spark,
+        "SPARK_CONF_DIR": str(tmp_path),
     }
+    (tmp_path / "spark-defaults.conf").write_text(spark_defaults(FOR_FEW_ROWS))
     command = [
         sys.executable,
         "-m",

@@ -15,11 +15,11 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake import glue
 from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import Graph, failures
+from stedi_assets_tests.builders.known_lakes import DATA
 from stedi_assets_tests.builders.rows import reading, step
 from stedi_assets_tests.builders.small_lake import NEW, deliver_all, e_mail, serial, snapshot
 from stedi_assets_tests.end_to_end.fault_proxy import FAULTS, FaultProxy, Plan, running_proxy
 
-DATA = Path(__file__).parents[2] / "data"
 # Columns that differ from run to run, and between a folder and a bucket.
 VOLATILE = {"ingested_at", "run_id", "identity", "missing_since"}
 # Measured on two cores, and a tenth more. More cores make more files, and so more requests.

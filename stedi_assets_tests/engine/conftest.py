@@ -14,7 +14,7 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from stedi_assets_tests.engines import await_listener
+from stedi_assets_tests.engines import FOR_FEW_ROWS, await_listener, spark_defaults
 
 # Makes an interpreter behave as one in which this package was never installed.
 WITHOUT_THE_PACKAGE = "import sys\nsys.modules['stedi_assets'] = None\n"
@@ -100,10 +100,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, s3_server: str) -> Iterato
 
 @contextmanager
 def connect_server(folder: Path, defaults: str) -> Iterator[str]:
-    """A Connect server with a spark-defaults.conf; gives its address. Skips where there is no Java."""
+    """A Connect server with a spark-defaults.conf; gives its address. Skips where there is no Java.
+
+    Its operator adds what suits so few rows; the lake needs none of it.
+    """
     if shutil.which("java") is None:
         pytest.skip("no Java: Apache Spark cannot be started")
-    (folder / "spark-defaults.conf").write_text(defaults)
+    settings = FOR_FEW_ROWS | {"spark.connect.grpc.binding.address": "127.0.0.1"}
+    (folder / "spark-defaults.conf").write_text(defaults + spark_defaults(settings))
     environment = environment_without_the_package(folder) | {"SPARK_CONF_DIR": str(folder)}
     port, log = free_port(), folder / "server.log"
     # As sbin/start-connect-server.sh does, which is not in the package.

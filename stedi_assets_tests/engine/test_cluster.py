@@ -14,12 +14,11 @@ import pytest
 from stedi_assets.engine import s3a
 from stedi_assets_tests.aws_lake import drop_database
 from stedi_assets_tests.builders.graph import Graph, comparable
-from stedi_assets_tests.builders.known_lakes import sample_lake
+from stedi_assets_tests.builders.known_lakes import DATA, sample_lake
 from stedi_assets_tests.engine.conftest import free_port
 
 # Minutes each: not part of the default suite; `make test-cluster` runs them.
 pytestmark = pytest.mark.cluster
-DATA = Path(__file__).parents[2] / "data"
 
 
 def finish(run) -> str:

@@ -10,18 +10,11 @@ import boto3
 import pytest
 
 from stedi_assets_tests.aws_lake import drop_database
+from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import Graph, comparable
-from stedi_assets_tests.builders.known_lakes import sample_lake, stated_counts
+from stedi_assets_tests.builders.known_lakes import DATA, stated_counts
+from stedi_assets_tests.builders.small_lake import deliver_all
 from stedi_assets_tests.engine.conftest import connect_server
-
-DATA = Path(__file__).parents[2] / "data"
-# What the operator of a server for so few rows would choose; the lake needs none of it.
-FOR_FEW_ROWS = """
-spark.connect.grpc.binding.address 127.0.0.1
-spark.ui.enabled false
-spark.sql.shuffle.partitions 1
-spark.driver.extraJavaOptions -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
-"""
 
 
 def spark_defaults(**variables: str) -> str:
@@ -34,13 +27,18 @@ def spark_defaults(**variables: str) -> str:
 @pytest.fixture(scope="module")
 def server_for_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("connect")
-    with connect_server(folder, spark_defaults(STEDI_LAKE_URI=str(folder)) + FOR_FEW_ROWS) as url:
+    with connect_server(folder, spark_defaults(STEDI_LAKE_URI=str(folder))) as url:
         yield url
 
 
-def assert_published_as_by_sail(lake: Graph, expected: Graph) -> None:
-    counts = stated_counts("default")
-    assert {name: lake.lake.snapshot(name).rows for name in counts} == counts
+def small_lake(folder: Path) -> Path:
+    """Every oddity of consent, and a record that cannot be read."""
+    deliver(deliver_all(folder), "accelerometer", b'{"user": "ann@exam\n', "broken.json")
+    return folder
+
+
+def assert_published_as_by_sail(lake: Graph, expected: Graph, *, pairs: int) -> None:
+    assert lake.rows()["machine_learning_curated"] == pairs
     published = comparable(lake)
     if lake.lake.on_s3:
         # Both lakes have the one database.
@@ -50,12 +48,12 @@ def assert_published_as_by_sail(lake: Graph, expected: Graph) -> None:
 
 
 def test_a_connect_server_publishes_what_sail_does(server_for_folders, materialize, sail_engine, tmp_path):
-    lake = sample_lake(tmp_path / "connect")
+    lake = small_lake(tmp_path / "connect")
     run = materialize(lake, server_for_folders)
     output, _ = run.communicate()
     assert run.returncode == 0, output[-3000:]
     assert_published_as_by_sail(
-        Graph(str(lake), sail_engine), Graph(str(sample_lake(tmp_path / "sail")), sail_engine)
+        Graph(str(lake), sail_engine), Graph(str(small_lake(tmp_path / "sail")), sail_engine), pairs=21
     )
 
 
@@ -88,7 +86,7 @@ def test_a_connect_server_publishes_on_s3_what_sail_does(
     lake = new_lake(DATA)
     key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
     defaults = spark_defaults(STEDI_LAKE_URI=lake, STEDI_KMS_KEY_ID=key)
-    with connect_server(tmp_path, defaults + FOR_FEW_ROWS) as url:
+    with connect_server(tmp_path, defaults) as url:
         run = materialize(lake, url, STEDI_KMS_KEY_ID=key)
         output, _ = run.communicate()
         assert run.returncode == 0, output[-3000:]
@@ -101,4 +99,5 @@ def test_a_connect_server_publishes_on_s3_what_sail_does(
     assert {(head.get("ServerSideEncryption"), head.get("SSEKMSKeyId")) for head in heads} == {
         ("aws:kms", key)
     }
-    assert_published_as_by_sail(Graph(lake, sail_engine), Graph(new_lake(DATA), sail_engine))
+    pairs = stated_counts("default")["machine_learning_curated"]
+    assert_published_as_by_sail(Graph(lake, sail_engine), Graph(new_lake(DATA), sail_engine), pairs=pairs)

@@ -5,7 +5,6 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 
 import boto3
 import dagster as dg
@@ -16,8 +15,7 @@ from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from stedi_assets.definitions import build_definitions
 from stedi_assets.lake.aws_errors import explain, is_transient
 from stedi_assets_tests.builders.graph import Graph
-
-DATA = Path(__file__).parents[2] / "data"
+from stedi_assets_tests.builders.known_lakes import DATA
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from stedi_assets.landing.upload import Uploader
 from stedi_assets.settings import Settings, get_settings
 from stedi_assets.sources import SOURCES
 from stedi_assets_tests.builders.graph import Graph
+from stedi_assets_tests.builders.known_lakes import DATA
 
-DATA = Path(__file__).parents[2] / "data"
 RECORDS = {
     "customer": {"email": "ann@example.org", "serialNumber": "s-1", "lastUpdateDate": 1_700_000_000_000},
     "accelerometer": {
