@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from stedi_assets import records
 from stedi_assets.records.counts import Counts
 from stedi_assets.records.read_task import (
-    RANGE_BYTES,
     FileRange,
     RangeReport,
     ReadPlan,
@@ -73,7 +72,7 @@ def read_landing_files(
     failures: dict[str, str] = {}
     while True:
         readable = [file for file in files if file.path not in failures]
-        reports = _run(plan, [file_range for file in readable for file_range in _ranges(file)], engine)
+        reports = _run(plan, _ranges(plan, readable), engine)
         runs = _runs_in_doubt(reports, {file.path: file for file in readable})
         reports += _run(plan, runs, engine)
         new_failures = {
@@ -101,14 +100,18 @@ def read_landing_files(
             return _reading(files, reports, failures)
 
 
-def _ranges(file: LandingFile) -> list[FileRange]:
-    whole = file.is_csv or file.compression is not None or file.size <= RANGE_BYTES
-    starts = [0] if whole else range(0, file.size, RANGE_BYTES)
+def _ranges(plan: ReadPlan, files: Iterable[LandingFile]) -> list[FileRange]:
+    return [found for file in files for found in _ranges_of(file, plan.sizes.range_bytes)]
+
+
+def _ranges_of(file: LandingFile, most: int) -> list[FileRange]:
+    whole = file.is_csv or file.compression is not None or file.size <= most
+    starts = [0] if whole else range(0, file.size, most)
     return [
         FileRange(
             file=file.path,
             start=start,
-            end=file.size if whole else min(start + RANGE_BYTES, file.size),
+            end=file.size if whole else min(start + most, file.size),
             size=file.size,
             is_csv=file.is_csv,
             compression=file.compression,
@@ -143,7 +146,7 @@ def _runs_in_doubt(reports: Iterable[TaskReport], files: dict[str, LandingFile])
 
 
 def _run(plan: ReadPlan, ranges: Sequence[FileRange], engine: SparkEngine) -> list[TaskReport]:
-    tasks = _packed(ranges, _tasks_at_once() if engine.spark == "sail" else None)
+    tasks = _packed(ranges, plan.sizes.range_bytes, _tasks_at_once() if engine.spark == "sail" else None)
     if not tasks:
         return []
     numbers = engine.session.range(0, len(tasks), 1, numPartitions=len(tasks))
@@ -179,14 +182,13 @@ def _tasks_at_once() -> int:
     return 2 * (os.cpu_count() or 1)
 
 
-def _packed(ranges: Sequence[FileRange], most: int | None) -> tuple[tuple[FileRange, ...], ...]:
+def _packed(ranges: Sequence[FileRange], full: int, most: int | None) -> tuple[tuple[FileRange, ...], ...]:
     """Pieces in order, as many to a task as make up one large file_range, or more where about ``most`` tasks may be."""
     costs = [
         (file_range.end - file_range.start) * (_COMPRESSION_RATIO if file_range.compression else 1)
         + _OPEN_COST_BYTES
         for file_range in ranges
     ]
-    full = RANGE_BYTES
     if most and costs:
         full = max(full, sum(costs) // most + max(costs))
     tasks: list[list[FileRange]] = []

@@ -30,14 +30,29 @@ from stedi_assets.records.staging import Staging
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-# Large enough that a task's cost is its data, small enough that two tasks a core fit in memory many times over.
-RANGE_BYTES = 16 * 1024 * 1024
-# How far behind its end a file_range looks for the end of its last line before it is in doubt.
-_OVERHANG_BYTES = 1024 * 1024
 # As what s3fs raises the answers SlowDown and InternalError. The latter's number is Linux's alone.
 _S3_FAILED = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EBUSY)}
 # Of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many bytes are taken at a time.
+
+    Attributes:
+        range_bytes: A range of a file, and the text that is parsed at once. Large enough that a task's cost is its data,
+            small enough that two tasks a core fit in memory many times over.
+        overhang_bytes: How far behind its end a range looks for the end of its last line before it is in doubt.
+        gathered_bytes: More rows than make up so much memory go to a Parquet file of their own.
+    """
+
+    range_bytes: int = 16 * 1024 * 1024
+    overhang_bytes: int = 1024 * 1024
+    gathered_bytes: int = 32 * 1024 * 1024
+
+
+SIZES = Sizes()
 
 
 @dataclass(frozen=True)
@@ -118,6 +133,7 @@ class ReadPlan:
         landed_folder: Where landed rows are staged.
         quarantined_folder: Where quarantined records are staged.
         ingested_at: Epoch ms UTC.
+        sizes: How much is taken at a time.
     """
 
     source: Source
@@ -126,14 +142,16 @@ class ReadPlan:
     landed_folder: str
     quarantined_folder: str
     ingested_at: int
+    sizes: Sizes = SIZES
 
 
 def run_task(plan: ReadPlan, ranges: tuple[FileRange, ...]) -> TaskReport:
     """Read ranges, write their rows, and report. A file_range that fails has no row in a file that is reported."""
-    _keep_freed_memory()
+    _keep_freed_memory(plan.sizes)
     filesystem, _ = fsspec.url_to_fs(plan.lake, **plan.storage_options)
     landed, quarantined = (
-        Staging(filesystem, folder) for folder in (plan.landed_folder, plan.quarantined_folder)
+        Staging(filesystem, folder, plan.sizes.gathered_bytes)
+        for folder in (plan.landed_folder, plan.quarantined_folder)
     )
     reports = []
     for file_range in ranges:
@@ -153,15 +171,15 @@ def run_task(plan: ReadPlan, ranges: tuple[FileRange, ...]) -> TaskReport:
     return TaskReport(landed.finish(), quarantined.finish(), tuple(reports))
 
 
-def _keep_freed_memory() -> None:
+def _keep_freed_memory(sizes: Sizes) -> None:
     """Have glibc keep some of the memory of one window for the next.
 
     It returns large blocks to the system at once, and a fifth of a task's time went to fetching them again. Other
     libraries have no such function.
     """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(_M_MMAP_THRESHOLD, 4 * RANGE_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, 16 * RANGE_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, 4 * sizes.range_bytes)
+        mallopt(_M_TRIM_THRESHOLD, 16 * sizes.range_bytes)
 
 
 def _failure(error: Exception) -> str:
@@ -196,9 +214,8 @@ def _parse_range(
     inside a record.
     """
     before = max(0, file_range.start - 1)
-    text = filesystem.cat_file(
-        f"{plan.lake}/{file_range.file}", before, min(file_range.end + _OVERHANG_BYTES, file_range.size)
-    )
+    behind_overhang = min(file_range.end + plan.sizes.overhang_bytes, file_range.size)
+    text = filesystem.cat_file(f"{plan.lake}/{file_range.file}", before, behind_overhang)
     first = 0 if file_range.start == 0 else text.find(b"\n") + 1
     behind = (
         len(text) if file_range.end == file_range.size else text.find(b"\n", file_range.end - 1 - before) + 1
@@ -219,10 +236,12 @@ def _parse_settled(
     with filesystem.open(
         f"{plan.lake}/{file_range.file}", "rb", compression=file_range.compression
     ) as stream:
-        yield from parse_stream(stream, file_range, plan.source)
+        yield from parse_stream(stream, file_range, plan.source, plan.sizes)
 
 
-def parse_stream(stream: BinaryIO, file_range: FileRange, source: Source) -> Iterator[Parsed]:
+def parse_stream(
+    stream: BinaryIO, file_range: FileRange, source: Source, sizes: Sizes = SIZES
+) -> Iterator[Parsed]:
     """Parse a settled file_range of a file that is open, uncompressed; its records are in as many parts as it takes."""
     header: Header | None = None
     rest, offset = b"", file_range.start
@@ -230,7 +249,7 @@ def parse_stream(stream: BinaryIO, file_range: FileRange, source: Source) -> Ite
         stream.seek(file_range.start)
     remaining = None if file_range.compression else file_range.end - file_range.start
     while True:
-        text = stream.read(RANGE_BYTES if remaining is None else min(RANGE_BYTES, remaining))
+        text = stream.read(sizes.range_bytes if remaining is None else min(sizes.range_bytes, remaining))
         if remaining is not None:
             remaining -= len(text)
         final = not text or remaining == 0

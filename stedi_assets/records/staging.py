@@ -15,9 +15,6 @@ import pyarrow.parquet as pq
 if TYPE_CHECKING:
     import fsspec
 
-# More rows than make up so much memory go to a file of their own.
-GATHERED_BYTES = 32 * 1024 * 1024
-
 
 class Staging:
     """Gathers rows of one table and writes them to new files.
@@ -26,25 +23,27 @@ class Staging:
         filesystem: From fsspec.
         folder: Address of the folder. A file's name in it is the task's own, so that a task that the engine runs
             twice doubles nothing.
+        most: More rows than make up so many bytes of memory go to a file of their own.
     """
 
-    def __init__(self, filesystem: fsspec.AbstractFileSystem, folder: str) -> None:
+    def __init__(self, filesystem: fsspec.AbstractFileSystem, folder: str, most: int) -> None:
         self._filesystem = filesystem
         self._folder = folder
+        self._most = most
         self._frames: list[pl.DataFrame] = []
         self._files: list[str] = []
         self._gathered = 0
 
     def part(self) -> Staging:
         """A staging for rows that this one may yet ``take``."""
-        return Staging(self._filesystem, self._folder)
+        return Staging(self._filesystem, self._folder, self._most)
 
     def add(self, rows: pl.DataFrame) -> None:
         """Add rows."""
         if not rows.is_empty():
             self._frames.append(rows)
             self._gathered += int(rows.estimated_size())
-        if self._gathered > GATHERED_BYTES:
+        if self._gathered > self._most:
             self._write()
 
     def take(self, part: Staging) -> None:

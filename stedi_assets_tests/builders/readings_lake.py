@@ -37,15 +37,10 @@ class ReadingsLake:
         return self.graph.run(LANDING, QUARANTINE, full_refresh=full_refresh, ok=ok)
 
     def landed(self) -> list[tuple[str, int]]:
-        """Name of the file and number of the reading, of each landed row."""
-        rows = self.graph.table(LANDING)
-        return sorted((Path(row["source_file"]).name, row["timestamp"] - T0) for row in rows)
+        return numbers_of(self.graph.table(LANDING))
 
     def quarantined(self) -> list[tuple[str, str, list[str]]]:
-        """Name of the file, text and reasons of each quarantined record, in order."""
-        rows = self.graph.table(QUARANTINE)
-        rows.sort(key=lambda row: (row["source_file"], row["source_position"]))
-        return [(Path(row["source_file"]).name, row["raw_text"], row["reasons"]) for row in rows]
+        return texts_of(self.graph.table(QUARANTINE))
 
     def ledger(self) -> dict[str, dict[str, Any]]:
         """Entries by name of the file."""
@@ -54,6 +49,17 @@ class ReadingsLake:
     def state(self) -> tuple[Any, ...]:
         """All that a run could change."""
         return self.landed(), self.quarantined(), self.ledger(), self.graph.snapshots()
+
+
+def numbers_of(landed: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """Name of the file and number of the reading, of each landed row."""
+    return sorted((Path(row["source_file"]).name, row["timestamp"] - T0) for row in landed)
+
+
+def texts_of(quarantined: list[dict[str, Any]]) -> list[tuple[str, str, list[str]]]:
+    """Name of the file, text and reasons of each quarantined record, in order."""
+    in_order = sorted(quarantined, key=lambda row: (row["source_file"], row["source_position"]))
+    return [(Path(row["source_file"]).name, row["raw_text"], row["reasons"]) for row in in_order]
 
 
 def row_count(result: dg.ExecuteInProcessResult, table: str = LANDING) -> dg.AssetCheckEvaluation:

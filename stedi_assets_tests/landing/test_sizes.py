@@ -7,15 +7,31 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.contracts.sources import source_of
 from stedi_assets.landing import reader
-from stedi_assets.records import read_task, staging
+from stedi_assets.landing.files import list_landing
+from stedi_assets.records.read_task import ReadPlan, Sizes
 from stedi_assets.records.split import MAX_RECORD_BYTES
 from stedi_assets_tests.builders.files import lines
-from stedi_assets_tests.builders.readings_lake import LANDING, figure, metadata, reading, row_count
+from stedi_assets_tests.builders.readings_lake import (
+    LANDING,
+    SOURCE,
+    ReadingsLake,
+    figure,
+    metadata,
+    numbers_of,
+    reading,
+    row_count,
+    texts_of,
+)
+from stedi_assets_tests.builders.rows import T0
 
 MEGABYTE = 1024 * 1024
 
@@ -111,14 +127,6 @@ def test_memory_is_bounded_whatever_is_on_one_line(tmp_path, kind):
     assert large["peak_kb"] - small["peak_kb"] < 500 * 1024
 
 
-def make_ranges_small(monkeypatch):
-    """Ranges of 1,000 bytes instead of 16 MiB. They travel with the task, as all that it is made of."""
-    monkeypatch.setattr(reader, "RANGE_BYTES", 1_000)
-    monkeypatch.setattr(read_task, "RANGE_BYTES", 1_000)
-    monkeypatch.setattr(read_task, "_OVERHANG_BYTES", 200)
-    monkeypatch.setattr(staging, "GATHERED_BYTES", 5_000)
-
-
 DAMAGES = {
     "none": b"",
     "a record cut off": b'{"user": "ann@example.org", "times\n',
@@ -134,26 +142,15 @@ DAMAGES = {
 }
 
 
-def test_large_files_in_ranges_give_what_they_give_at_once(lake, monkeypatch):
+def test_large_files_in_ranges_give_what_they_give_at_once(lake):
     """Files with each damage at their beginning, in their middle and at their end."""
     records = [lines(reading(number)) for number in range(100)]
     names = {(damage, place): f"{damage} {place}.json" for damage in DAMAGES for place in (0, 50, 100)}
     for (damage, place), name in names.items():
         lake.deliver(name, b"".join([*records[:place], DAMAGES[damage], *records[place:]]))
     lake.land()
-    at_once = lake.state()
-    make_ranges_small(monkeypatch)
-    ranges, cut = Counter(), reader._ranges
-
-    def counted(file):
-        found = cut(file)
-        ranges[Path(file.path).name] += len(found)
-        return found
-
-    monkeypatch.setattr(reader, "_ranges", counted)
-    lake.land(full_refresh=True)
-    assert [name for name in names.values() if ranges[name] < 8] == []
-    landed, quarantined = lake.landed(), lake.quarantined()
+    at_once = lake.landed(), lake.quarantined()
+    landed, quarantined = read_in_ranges_of_a_thousand_bytes(lake)
     for name in names.values():
         assert of_file(landed, name) == of_file(at_once[0], name)
         assert of_file(quarantined, name) == of_file(at_once[1], name)
@@ -161,18 +158,41 @@ def test_large_files_in_ranges_give_what_they_give_at_once(lake, monkeypatch):
     assert (len(landed), len(quarantined)) == (len(at_once[0]), len(at_once[1]))
 
 
+def read_in_ranges_of_a_thousand_bytes(lake: ReadingsLake) -> tuple[list[tuple], list[tuple]]:
+    """What the reader stages of every landing file, each of which makes eight ranges at least."""
+    store = lake.graph.lake
+    plan = ReadPlan(
+        source=source_of(CONTRACTS[LANDING]),
+        lake=store.address("").rstrip("/"),
+        storage_options=store.storage_options,
+        landed_folder=store.address("staged/landed"),
+        quarantined_folder=store.address("staged/quarantined"),
+        ingested_at=T0,
+        sizes=Sizes(range_bytes=1_000, overhang_bytes=200, gathered_bytes=5_000),
+    )
+    files = list_landing(store, SOURCE).files
+    ranges = Counter(found.file for found in reader._ranges(plan, files))
+    assert [file.path for file in files if ranges[file.path] < 8] == []
+    staged = reader.read_landing_files(plan, files, lake.graph.engine, lambda: list_landing(store, SOURCE))
+    landed, quarantined = (
+        [row for address in addresses for row in pq.read_table(urlsplit(address).path).to_pylist()]
+        for addresses in (staged.landed_files, staged.quarantined_files)
+    )
+    return numbers_of(landed), texts_of(quarantined)
+
+
 def of_file(rows: list[tuple], name: str) -> list[tuple]:
     return [row for row in rows if row[0] == name]
 
 
 def test_a_large_file_that_cannot_be_read_in_one_range_lands_nothing(lake, monkeypatch):
-    make_ranges_small(monkeypatch)
     lake.deliver("a.json", lines(*map(reading, range(100))))
-    lake.deliver("b.json", lines(*map(reading, range(100, 200))))
+    some = lines(*map(reading, range(100, 1_100)))
+    lake.deliver("b.json", some * (40 * MEGABYTE // len(some)))
     read = LocalFileSystem.cat_file
 
     def fail_in_the_middle(self, path, start=None, end=None, **options):
-        if path.endswith("landing/b.json") and start is not None and 4_000 < start < 5_000:
+        if path.endswith("landing/b.json") and start is not None and 10 < start / MEGABYTE < 20:
             raise OSError
         return read(self, path, start, end, **options)
 

@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from unittest import mock
 
@@ -16,14 +17,15 @@ from hypothesis import strategies as st
 
 from stedi_assets.landing import reader
 from stedi_assets.landing.files import LandingFile, Listing
-from stedi_assets.records import mixed, read_task, staging
+from stedi_assets.records import mixed
 from stedi_assets.records.parse import parse_damaged
-from stedi_assets.records.read_task import FileRange, ReadPlan, TaskReport, run_task
+from stedi_assets.records.read_task import FileRange, ReadPlan, Sizes, TaskReport, run_task
 from stedi_assets.records.source import Parsed
 from stedi_assets_tests.records.test_parse_properties import SOURCE, STABLE, damaged_files
 
 MEMORY = fsspec.filesystem("memory")
 PLAN = ReadPlan(SOURCE, "memory://lake", {}, "memory://staged/landed", "memory://staged/quarantined", 7)
+OF_SMALL_SIZES = replace(PLAN, sizes=Sizes(range_bytes=1_000, gathered_bytes=5_000))
 
 
 @pytest.fixture(autouse=True)
@@ -48,15 +50,12 @@ def read(content: bytes, name: str = "file.json", **sizes: int) -> reader.ReadRe
     def run(plan, ranges, _):
         return [TaskReport.from_json(run_task(plan, (each,)).to_json()) for each in ranges]
 
+    plan = replace(PLAN, sizes=Sizes(sizes["ranges"], sizes["overhang"], sizes["gathered"]))
     with (
         mock.patch.object(reader, "_run", run),
-        mock.patch.object(reader, "RANGE_BYTES", sizes["ranges"]),
-        mock.patch.object(read_task, "RANGE_BYTES", sizes["ranges"]),
-        mock.patch.object(read_task, "_OVERHANG_BYTES", sizes["overhang"]),
-        mock.patch.object(staging, "GATHERED_BYTES", sizes["gathered"]),
         mock.patch.object(mixed, "_WORTHWHILE_LINES", sizes["worthwhile"]),
     ):
-        return reader.read_landing_files(PLAN, [file], mock.Mock(), lambda: Listing((file,), ()))
+        return reader.read_landing_files(plan, [file], mock.Mock(), lambda: Listing((file,), ()))
 
 
 @lru_cache(maxsize=1)
@@ -207,9 +206,8 @@ def test_damage_in_the_middle_leaves_the_ranges_around_it_to_many_tasks():
     content = lines(50) + b"junk\n" + lines(50)
     MEMORY.pipe_file("/lake/file.json", content)
     file = LandingFile("file.json", len(content), "1", is_csv=False, compression=None)
-    with mock.patch.object(reader, "RANGE_BYTES", 200):
-        ranges = reader._ranges(file)
-    reports = [run_task(PLAN, (each,)) for each in ranges]
+    plan = replace(PLAN, sizes=Sizes(range_bytes=200))
+    reports = [run_task(plan, (each,)) for each in reader._ranges(plan, [file])]
     in_doubt = [report for report in reports if report.ranges[0].in_doubt]
     assert len(in_doubt) == 1
     (run,) = reader._runs_in_doubt(reports, {"file.json": file})
@@ -227,18 +225,14 @@ def test_an_archive_that_breaks_off_leaves_nothing_of_it_and_everything_of_the_o
     archive = compress(lines(2_000))[:-8]
     MEMORY.pipe_file("/lake/broken", archive)
     MEMORY.pipe_file("/lake/good", lines(3))
-    with (
-        mock.patch.object(read_task, "RANGE_BYTES", 1_000),
-        mock.patch.object(staging, "GATHERED_BYTES", 5_000),
-    ):
-        report = run_task(
-            PLAN,
-            (
-                whole("good", len(lines(3))),
-                whole("broken", len(archive), compression=compression),
-                whole("good", len(lines(3))),
-            ),
-        )
+    report = run_task(
+        OF_SMALL_SIZES,
+        (
+            whole("good", len(lines(3))),
+            whole("broken", len(archive), compression=compression),
+            whole("good", len(lines(3))),
+        ),
+    )
     assert [row["source_file"] for row in rows(report.landed_files)] == ["good"] * 6
     assert [each.failure is None for each in report.ranges] == [True, False, True]
     assert report.ranges[1].counts.records == 0
@@ -266,10 +260,6 @@ def test_network_faults_are_no_fault_of_the_file():
 
 def test_rows_are_written_whenever_they_are_many():
     MEMORY.pipe_file("/lake/file.json", lines(1_000))
-    with (
-        mock.patch.object(read_task, "RANGE_BYTES", 1_000),
-        mock.patch.object(staging, "GATHERED_BYTES", 5_000),
-    ):
-        report = run_task(PLAN, (whole("file.json", len(lines(1_000))),))
+    report = run_task(OF_SMALL_SIZES, (whole("file.json", len(lines(1_000))),))
     assert len(report.landed_files) >= 5
     assert [row["i"] for row in rows(report.landed_files)] == list(range(1_000))
