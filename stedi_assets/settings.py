@@ -25,7 +25,7 @@ _ENGINES = (
     # Several masters, of which one is active.
     rf"spark://{_HOST}(?:,{_HOST})*",
     # With parameters such as a token.
-    rf"sc://{_HOST}(?:/(?:;[^;=\s]+=[^;\s]*)*;?)?",
+    rf"sc://{_HOST}(?:/(?:;[^;=\s]+=[^;=\s]*)*)?",
     r"k8s://\S+",
 )
 SPARK_EXAMPLES = "sail, local[*], spark://host:7077, sc://host:15002, yarn or k8s://https://host:443"

@@ -9,19 +9,21 @@ import socket
 import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from stedi_assets import aws
 from stedi_assets.errors import StediError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyspark.sql import SparkSession
 
 # Long enough for a far endpoint, short enough for a person who waits for the message.
 CONNECT_TIMEOUT_SECONDS = 5.0
 # PySpark starts its server here, and has no setting by which its client would look elsewhere.
 CONNECT_PORT = 15002
-_MASTER_PORT = 7077
+_DEFAULT_PORTS = {"sc": CONNECT_PORT, "spark": 7077}
 
 
 class EngineError(StediError):
@@ -42,46 +44,51 @@ def require_free_port(master: str) -> None:
 
 
 def require_listener(url: str) -> None:
-    """Fail within seconds where the client would try again for minutes."""
-    address = urlsplit(url)
-    default_port = CONNECT_PORT if address.scheme == "sc" else _MASTER_PORT
-    try:
-        endpoint = (address.hostname or "", address.port or default_port)
+    """Fail within seconds where the client would try again for minutes; of several masters, one is enough."""
+
+    def connect(endpoint: tuple[str, int]) -> None:
         socket.create_connection(endpoint, timeout=CONNECT_TIMEOUT_SECONDS).close()
-    except (OSError, ValueError) as error:
+
+    if (error := _error_of_each(url, connect)) is not None:
         raise EngineError(
-            f"STEDI_SPARK={address.scheme}://{address.hostname}: nothing answers there ({error}); start the server, "
-            "correct the address, or use the embedded engine with STEDI_SPARK=sail"
+            f"STEDI_SPARK={shown(url)}: nothing answers there ({error}); start the server, correct the address, or use "
+            "the embedded engine with STEDI_SPARK=sail"
         ) from None
 
 
 def require_connect_server(url: str) -> None:
     """As ``require_listener``, for what listens and is no Connect server, or none any more."""
     import grpc
+    from pyspark.errors import PySparkException
     from pyspark.sql.connect.client import DefaultChannelBuilder
 
-    with DefaultChannelBuilder(url).toChannel() as channel:
-        try:
+    try:
+        with DefaultChannelBuilder(url).toChannel() as channel:
             grpc.channel_ready_future(channel).result(timeout=CONNECT_TIMEOUT_SECONDS)
-        except grpc.FutureTimeoutError:
-            raise EngineError(
-                f"STEDI_SPARK=sc://{urlsplit(url).hostname}: what listens there does not answer as Spark Connect "
-                "does; restart it, correct the address, or use the embedded engine with STEDI_SPARK=sail"
-            ) from None
+    except (PySparkException, ValueError):
+        # Its message quotes the part of the address that it cannot read, which may be a token.
+        raise EngineError(
+            f"STEDI_SPARK={shown(url)}: the parameters of the address cannot be read; write them as "
+            "sc://host:15002/;key=value;key=value, with special characters as in an address, such as %3D for ="
+        ) from None
+    except grpc.FutureTimeoutError:
+        raise EngineError(
+            f"STEDI_SPARK={shown(url)}: what listens there does not answer as Spark Connect does; restart it, correct "
+            "the address, or use the embedded engine with STEDI_SPARK=sail"
+        ) from None
 
 
 def require_master(url: str) -> None:
     """As ``require_connect_server``, for a standalone master, for which a driver waits for minutes without a word.
 
     Spark's RPC has no greeting. Asked for a file that it has not, a master says so; one that wants a password or TLS
-    answers in another way, or hangs up.
+    answers in another way, or hangs up. Of several masters, one is enough: the others may be down.
     """
-    address = urlsplit(url)
     name = b"/files/stedi"
     # Length of the whole, the number of StreamRequest, and the length of the name.
     question = struct.pack(">QBI", 13 + len(name), 6, len(name)) + name
-    endpoint = (address.hostname, address.port or _MASTER_PORT)
-    try:
+
+    def ask(endpoint: tuple[str, int]) -> None:
         with (
             suppress(ConnectionResetError),
             socket.create_connection(endpoint, timeout=CONNECT_TIMEOUT_SECONDS) as probe,
@@ -90,11 +97,39 @@ def require_master(url: str) -> None:
             probe.settimeout(2 * CONNECT_TIMEOUT_SECONDS)
             probe.sendall(question)
             probe.recv(1024)
-    except TimeoutError:
+
+    if _error_of_each(url, ask) is not None:
         raise EngineError(
-            f"STEDI_SPARK=spark://{address.hostname}: what listens there does not answer as a Spark master does; "
-            "restart it, correct the address, or use the embedded engine with STEDI_SPARK=sail"
+            f"STEDI_SPARK={shown(url)}: what listens there does not answer as a Spark master does; restart it, correct "
+            "the address, or use the embedded engine with STEDI_SPARK=sail"
         ) from None
+
+
+def shown(url: str) -> str:
+    """An engine as messages may name it: of an endpoint the hosts alone, since parameters may hold a token."""
+    scheme, found, _ = url.partition("://")
+    if not found or scheme not in _DEFAULT_PORTS:
+        return url
+    return f"{scheme}://{','.join(address.hostname or '' for address in _addresses(url))}"
+
+
+def _addresses(url: str) -> list[SplitResult]:
+    hosts = url.partition("://")[2].partition("/")[0].partition(";")[0]
+    return [urlsplit(f"//{host}") for host in hosts.split(",")]
+
+
+def _error_of_each(url: str, ask: Callable[[tuple[str, int]], None]) -> Exception | None:
+    """Ask the endpoints of an address in turn; gives the last one's error, or None as soon as one answers."""
+    default_port = _DEFAULT_PORTS[url.partition("://")[0]]
+    error: Exception | None = None
+    for address in _addresses(url):
+        try:
+            ask((address.hostname or "", address.port or default_port))
+        except (OSError, ValueError) as failure:
+            error = failure
+        else:
+            return None
+    return error
 
 
 def require_encryption(url: str, session: SparkSession, kms_key_id: str | None) -> None:
@@ -106,6 +141,6 @@ def require_encryption(url: str, session: SparkSession, kms_key_id: str | None) 
     if any(session.conf.get(name, None) != value for name, value in required.items()):
         settings = " and ".join(f"{name}={value}" for name, value in required.items())
         raise EngineError(
-            f"STEDI_SPARK=sc://{urlsplit(url).hostname}: that server would not write under the key of "
+            f"STEDI_SPARK={shown(url)}: that server would not write under the key of "
             f"STEDI_KMS_KEY_ID; start it with {settings}"
         )

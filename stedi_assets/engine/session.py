@@ -6,12 +6,11 @@ loopback address, and ``sc://`` is a server that is up already. What an engine n
 what is computed on it does not.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +24,6 @@ from stedi_assets.engine.probes import EngineError
 from stedi_assets.engine.s3a import s3a_config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from dagster_pyspark import LazyPySparkResource
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
@@ -38,30 +35,37 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
     """Spark session of a run: started when first used, stopped when the run ends.
 
     Attributes:
-        spark: The value of ``STEDI_SPARK``.
+        spark: The value of ``STEDI_SPARK``. It may hold a token, and Dagster's UI shows the configuration of a
+            resource, so it is a dependency rather than configuration.
         on_s3: Whether the lake is a bucket.
-        kms_key_id: Key under which it writes to a bucket.
+        kms_key_id: Key under which the engine writes to a bucket.
     """
 
-    spark: str
+    spark: dg.ResourceDependency[str]
     on_s3: bool = False
     kms_key_id: str | None = None
-    _sail: SparkConnectServer | None = PrivateAttr(default=None)
-    _pyspark: LazyPySparkResource | None = PrivateAttr(default=None)
+    _sail: "SparkConnectServer | None" = PrivateAttr(default=None)
+    _pyspark: "LazyPySparkResource | None" = PrivateAttr(default=None)
 
     @classmethod
-    def of(cls, settings: Settings) -> SparkEngine:
+    def of(cls, settings: "Settings") -> "SparkEngine":
         """The engine that the settings name, for the lake that they name."""
         return cls(spark=settings.spark, on_s3=settings.on_s3, kms_key_id=settings.kms_key_id)
 
+    def __repr__(self) -> str:
+        """Name the engine without what is secret."""
+        return f"{type(self).__name__}({probes.shown(self.spark)})"
+
+    __str__ = __repr__
+
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[SparkEngine]:  # noqa: ARG002 - Dagster's signature
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["SparkEngine"]:  # noqa: ARG002 - Dagster's signature
         """Yield this engine to a run and stop what the run started."""
         with self.running():
             yield self
 
     @contextmanager
-    def running(self) -> Iterator[SparkEngine]:
+    def running(self) -> Iterator["SparkEngine"]:
         """Use the engine without Dagster; stops what was started."""
         try:
             yield self
@@ -69,7 +73,7 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
             self._stop()
 
     @property
-    def session(self) -> SparkSession:
+    def session(self) -> "SparkSession":
         """The session.
 
         Raises:

@@ -5,10 +5,15 @@ import socket
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import dagster as dg
 import pytest
+from dagster._core.remote_representation.external_data import RepositorySnap
 
+from stedi_assets.definitions import build_definitions
+from stedi_assets.engine import probes
 from stedi_assets.engine.probes import CONNECT_PORT, EngineError
 from stedi_assets.engine.session import SparkEngine, apache_spark_config
 from stedi_assets.lake.lake import Lake
@@ -101,6 +106,61 @@ def test_a_token_in_an_endpoint_is_in_no_message():
     with pytest.raises(EngineError) as caught, SparkEngine(spark=url).running() as engine:
         _ = engine.session
     assert "very-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["sc://127.0.0.1:{port};token=very-secret", "sc://127.0.0.1:{port}/;token=very-secret=="]
+)
+def test_a_token_in_an_address_that_cannot_be_read_is_in_no_message(address):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        url = address.format(port=server.getsockname()[1])
+        with pytest.raises(EngineError) as caught, SparkEngine(spark=url).running() as engine:
+            _ = engine.session
+    assert "very-secret" not in str(caught.value)
+    assert str(caught.value).startswith("STEDI_SPARK=sc://127.0.0.1: ")
+
+
+def test_a_token_is_in_nothing_that_dagster_shows(tmp_path):
+    settings = Settings(lake_uri=str(tmp_path), spark="sc://host:15002/;token=very-secret;user_id=someone")
+    engine = SparkEngine.of(settings)
+    assert engine.spark.endswith("very-secret;user_id=someone")
+    assert f"{engine} {engine!r}" == "SparkEngine(sc://host) SparkEngine(sc://host)"
+    repository = build_definitions(settings, engine).get_repository_def()
+    # What the UI and the daemon know of a code location.
+    shown = dg.serialize_value(RepositorySnap.from_def(repository))
+    assert "SparkEngine" in shown
+    assert "very-secret" not in shown
+
+
+def test_one_of_several_masters_is_enough():
+    with socket.socket() as master:
+        master.bind(("127.0.0.1", 0))
+        master.listen()
+        master.settimeout(10)
+        url = f"spark://127.0.0.1:{free_port()},127.0.0.1:{master.getsockname()[1]}"
+        probes.require_listener(url)
+        master.accept()[0].close()
+
+        def answer() -> None:
+            connection, _ = master.accept()
+            with connection:
+                connection.recv(1024)
+                connection.sendall(b"no such file")
+
+        with ThreadPoolExecutor() as pool:
+            answered = pool.submit(answer)
+            probes.require_master(url)
+            answered.result()
+
+
+def test_if_no_master_answers_all_are_named():
+    url = f"spark://127.0.0.1:{free_port()},localhost:{free_port()}"
+    with pytest.raises(
+        EngineError, match=r"STEDI_SPARK=spark://127\.0\.0\.1,localhost: nothing answers there"
+    ):
+        probes.require_listener(url)
 
 
 @pytest.mark.parametrize(
