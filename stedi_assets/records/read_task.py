@@ -41,8 +41,8 @@ class Sizes:
     """How many bytes are taken at a time.
 
     Attributes:
-        range_bytes: A range of a file, and the text that is parsed at once. Large enough that a task's cost is its data,
-            small enough that two tasks a core fit in memory many times over.
+        range_bytes: A range of a file, and the text that is parsed at once. Large enough that a task's cost is its
+            data, small enough that two tasks a core fit in memory many times over.
         overhang_bytes: How far behind its end a range looks for the end of its last line before it is in doubt.
         gathered_bytes: More rows than make up so much memory go to a Parquet file of their own.
     """
