@@ -40,10 +40,12 @@ def main(lake: Path, output: Path) -> None:
         return spark.read.parquet(str(output / name))
 
     customers, readings, steps = landed("customer"), landed("accelerometer"), landed("step_trainer")
-    trusted = keep("customer_trusted", tables.trusted_customers(customers))
+    # A landing file is well-formed, so nothing is quarantined.
+    quarantine = spark.createDataFrame([], CONTRACTS["customer_quarantine"].spark_schema)
+    trusted = keep("customer_trusted", tables.trusted_customers(customers, quarantine))
     readings = keep("accelerometer_trusted", tables.readings_of(readings, trusted))
     curated = keep("customer_curated", tables.customers_with_readings(trusted, readings))
-    withheld = tables.shared_with_untrusted(customers, trusted)
+    withheld = tables.shared_with_untrusted(customers, quarantine, trusted)
     steps = keep("step_trainer_trusted", tables.steps_of(steps, curated, withheld))
     pairs = keep("machine_learning_curated", tables.matched_readings(steps, readings, curated, b"k" * 32))
     print(f"machine_learning_curated: {pairs.count()} rows")

@@ -1,7 +1,7 @@
 """The checks of a staged table: each is a function from what was staged to an outcome with figures.
 
 See https://docs.dagster.io/guides/test/asset-checks. Figures are counts, names of tables and names of rules,
-never values of a row. What consent means is computed in ``contracts.consent``.
+never values of a row. The checks that only trusted and curated tables have are in ``derived_checks``.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import yaml
 
-from stedi_assets.contracts import consent
 from stedi_assets.landing.files import landing_sizes
-from stedi_assets.privacy.pseudonym import pseudonym_key
-from stedi_assets.transforms import tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from stedi_assets.contracts.audit import Audit
+    from stedi_assets.contracts.reconciliation import Reconciliation
     from stedi_assets.lake.lake import Lake
     from stedi_assets.lake.pinned import PinnedSnapshots
     from stedi_assets.lake.snapshot import Snapshot
@@ -44,6 +42,8 @@ class Candidate:
         published: The table as it is published now.
         settings: The policies in force.
         snapshots: The tables of the run.
+        reconciliation: The staged rows against the rows that the table's inputs lead to; None for a table that is made
+            of files.
     """
 
     frame: DataFrame
@@ -51,6 +51,11 @@ class Candidate:
     published: Snapshot
     settings: Settings
     snapshots: PinnedSnapshots
+    reconciliation: Reconciliation | None = None
+
+    def read(self, table: str) -> DataFrame:
+        """A table of the run as a frame."""
+        return self.snapshots.read(table)
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,6 @@ CONTRACT_DESCRIPTION = "Columns, types and value rules of the table's contract h
 ROW_COUNT_DESCRIPTION = (
     "Rows agree with what is expected, with what they come from, and with what was there before."
 )
-_CONSENT_DESCRIPTION = "Nobody is in here who does not consent to research now."
 
 
 def structure_outcome(problems: list[str]) -> CheckOutcome:
@@ -175,6 +179,12 @@ def row_count(table: str, subset_of: str | None, candidate: Candidate) -> CheckO
         figures[f"rows_of_{subset_of}"] = available
         if candidate.rows > available:
             wrong.append(f"there are more rows than in {subset_of}, from which they come")
+    if (due := candidate.reconciliation) is not None:
+        figures["rows_due"] = due.rows_due
+        if due.rows != due.rows_due:
+            wrong.append(f"the tables that it is made from lead to {due.rows_due} rows")
+        elif not due.same:
+            wrong.append("the tables that it is made from lead to other rows")
     if wrong:
         return CheckOutcome(passed=False, metadata={**figures, "wrong": "; ".join(wrong)})
     if candidate.rows < candidate.published.rows * UNUSUAL_SHRINKAGE:
@@ -202,78 +212,3 @@ def conservation(table: str, accounts: Accounts, candidate: Candidate) -> CheckO
         return CheckOutcome(passed=False, metadata={**figures, "wrong": "; ".join(wrong)})
     is_well = not (figures["files_unreadable"] or figures["files_otherwise_in_ledger"])
     return CheckOutcome(passed=is_well, metadata=figures, severity=dg.AssetCheckSeverity.WARN)
-
-
-def _consent(candidate: Candidate, without_consent: Callable[..., DataFrame], **more: object) -> CheckOutcome:
-    from_date = candidate.settings.consent_from_date
-    violations = without_consent(
-        candidate.frame, candidate.snapshots.read("customer_landing"), from_date=from_date, **more
-    )
-    failing = violations.count()
-    return CheckOutcome(
-        passed=failing == 0,
-        metadata={"rows": candidate.rows, "rows_without_consent": failing, "consent_from_date": from_date},
-    )
-
-
-def consent_of_customers(candidate: Candidate) -> CheckOutcome:
-    """No customer is here who does not consent now."""
-    return _consent(candidate, consent.customers_without_consent)
-
-
-def consent_of_readings(candidate: Candidate) -> CheckOutcome:
-    """No accelerometer reading is here of a person who does not consent now."""
-    return _consent(candidate, consent.readings_without_consent)
-
-
-def consent_of_steps(candidate: Candidate) -> CheckOutcome:
-    """No step reading is here that may be of a person who does not consent now."""
-    return _consent(candidate, consent.steps_without_consent)
-
-
-def consent_of_pairs(candidate: Candidate) -> CheckOutcome:
-    """No pair of readings is here of a person who does not consent now."""
-    return _consent(candidate, consent.pairs_without_consent, key=pseudonym_key(candidate.settings))
-
-
-def same_person(candidate: Candidate) -> CheckOutcome:
-    """No step reading is paired with a stranger's accelerometer reading.
-
-    Under ``STEDI_ML_MATCH=timestamp`` pairs of strangers are what was asked for: they are counted and warned of.
-    """
-    own = consent.pairs_of_one_person(
-        candidate.frame,
-        candidate.snapshots.read("step_trainer_trusted"),
-        candidate.snapshots.read("accelerometer_trusted"),
-        candidate.snapshots.read("customer_curated"),
-        key=pseudonym_key(candidate.settings),
-    ).count()
-    asked_for = candidate.settings.ml_match == "timestamp"
-    return CheckOutcome(
-        passed=own == candidate.rows,
-        metadata={"rows": candidate.rows, "pairs_of_strangers": candidate.rows - own},
-        severity=dg.AssetCheckSeverity.WARN if asked_for else dg.AssetCheckSeverity.ERROR,
-    )
-
-
-def withheld_steps(candidate: Candidate) -> dict[str, int]:
-    """Step readings of curated customers' devices that are withheld, since somebody untrusted owns them too."""
-    curated, landing = (
-        candidate.snapshots.read("customer_curated"),
-        candidate.snapshots.read("customer_landing"),
-    )
-    shared = tables.shared_with_untrusted(landing, candidate.snapshots.read("customer_trusted"))
-    steps = candidate.snapshots.read("step_trainer_landing").select(*tables.STEP_TRAINER).distinct()
-    withheld = steps.join(curated, "device", "left_semi").join(shared, "device", "left_semi")
-    return {"withheld_readings": withheld.count()}
-
-
-CONSENT_OF_CUSTOMERS, CONSENT_OF_READINGS, CONSENT_OF_STEPS, CONSENT_OF_PAIRS = (
-    TableCheck(evaluate, _CONSENT_DESCRIPTION, reads=("customer_landing",))
-    for evaluate in (consent_of_customers, consent_of_readings, consent_of_steps, consent_of_pairs)
-)
-SAME_PERSON = TableCheck(
-    same_person,
-    "Every pair of readings is of one person.",
-    reads=("step_trainer_trusted", "accelerometer_trusted", "customer_curated"),
-)

@@ -118,13 +118,14 @@ def test_each_column_of_a_derived_table_says_what_it_is_made_from(specs, table):
 
 def test_tables_come_from_each_other_as_designed(specs):
     assert {name: {dep.asset_key.to_user_string() for dep in specs[name].deps} for name in DERIVED} == {
-        "customer_trusted": {"customer_landing"},
+        "customer_trusted": {"customer_landing", "customer_quarantine"},
         "accelerometer_trusted": {"accelerometer_landing", "customer_trusted"},
         "customer_curated": {"customer_trusted", "accelerometer_trusted"},
         "step_trainer_trusted": {
             "step_trainer_landing",
             "customer_curated",
             "customer_landing",
+            "customer_quarantine",
             "customer_trusted",
         },
         "machine_learning_curated": {"step_trainer_trusted", "accelerometer_trusted", "customer_curated"},
@@ -144,6 +145,23 @@ def test_every_check_blocks_and_says_what_it_holds(sail_engine):
         expected[name] = expected[name] | {"consent"}
     expected["machine_learning_curated"] = expected["machine_learning_curated"] | {"same_person"}
     assert checks == expected
+
+
+def test_checks_say_which_tables_they_read(sail_engine, specs):
+    graph = build_definitions(Settings(), sail_engine).resolve_asset_graph()
+    for table in DERIVED:
+        reads = {
+            key.name: {dep.asset_key.to_user_string() for dep in graph.get_check_spec(key).additional_deps}
+            for key in graph.asset_check_keys
+            if key.asset_key.to_user_string() == table
+        }
+        inputs = {dep.asset_key.to_user_string() for dep in specs[table].deps}
+        expected = {
+            "contract": set(),
+            "row_count": inputs,
+            "consent": {"customer_landing", "customer_quarantine"},
+        }
+        assert reads == expected | ({"same_person": inputs} if table == "machine_learning_curated" else {})
 
 
 def test_runs_stay_in_one_process(sail_engine):

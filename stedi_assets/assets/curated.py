@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stedi_assets import checks
+from stedi_assets import derived_checks
 from stedi_assets.assets.lake_table import lake_table
 from stedi_assets.privacy.pseudonym import pseudonym_key
 from stedi_assets.transforms import tables
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from stedi_assets.settings import Settings
 
 
-@lake_table(group="curated", subset_of="customer_trusted", checks={"consent": checks.CONSENT_OF_CUSTOMERS})
+@lake_table(
+    group="curated",
+    subset_of="customer_trusted",
+    reconcile=derived_checks.reconcile_curated_customers,
+    checks={"consent": derived_checks.CONSENT_OF_CUSTOMERS},
+)
 def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFrame) -> DataFrame:
     """Customers who consent to research and have accelerometer readings."""
     return tables.customers_with_readings(customer_trusted, accelerometer_trusted)
@@ -23,9 +28,12 @@ def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFra
 
 @lake_table(
     group="curated",
-    checks={"consent": checks.CONSENT_OF_PAIRS, "same_person": checks.SAME_PERSON},
+    reconcile=derived_checks.reconcile_pairs,
+    # Two people's devices may read the same distance at a moment, and each pairs with the same accelerometer reading.
+    rows_may_repeat=lambda settings: settings.ml_match == "timestamp",
+    checks={"consent": derived_checks.CONSENT_OF_PAIRS, "same_person": derived_checks.SAME_PERSON},
     lineage={
-        "customer_key": (("accelerometer_trusted", "user"), ("customer_curated", "email")),
+        "customer_key": (("accelerometer_trusted", "person"), ("customer_curated", "person")),
         "sensorReadingTime": (
             ("step_trainer_trusted", "sensorReadingTime"),
             ("accelerometer_trusted", "timestamp"),

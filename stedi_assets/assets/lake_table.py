@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +34,7 @@ from stedi_assets.checks import (
 from stedi_assets.contracts.audit import Audit, audit, structure_problems
 from stedi_assets.contracts.contract import Contract
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.contracts.reconciliation import Reconciliation
 from stedi_assets.lake.pinned import PinnedSnapshots
 from stedi_assets.lake.publication import Staged, stage
 from stedi_assets.lake.snapshot import read_files, require_rows, snapshot_of
@@ -42,12 +44,14 @@ from stedi_assets.settings import Settings
 OWNERS = ["team:data-platform"]
 
 
-def lake_table(
+def lake_table(  # noqa: PLR0913 - what tables differ in
     *,
     group: str,
     subset_of: str | None = None,
+    reconcile: Callable[[Candidate], Reconciliation],
     checks: Mapping[str, TableCheck],
     lineage: Mapping[str, tuple[tuple[str, str], ...]] | None = None,
+    rows_may_repeat: Callable[[Settings], bool] = lambda _: False,
     figures: Callable[[Candidate], Mapping[str, int]] = lambda _: {},
 ) -> Callable[[Callable[..., DataFrame]], dg.AssetsDefinition]:
     """Make an asset of a function from frames to the frame of the table after which it is named.
@@ -57,36 +61,32 @@ def lake_table(
     Args:
         group: Group in the UI.
         subset_of: The table whose rows, with their columns, the function selects from.
+        reconcile: Holds the staged rows against the rows that the inputs lead to, for ``row_count``.
         checks: Checks beyond ``contract`` and ``row_count``, by name.
         lineage: For each column the (table, column) pairs that it is made from; with ``subset_of``, its columns of
             the same names.
+        rows_may_repeat: Whether a policy lifts the rule that no two rows share a key.
         figures: Computes metadata of the table that is worth showing beside it.
     """
 
     def decorate(function: Callable[..., DataFrame]) -> dg.AssetsDefinition:
         contract = CONTRACTS[function.__name__]
         parameters = inspect.signature(function).parameters
-        table_checks = {
-            "row_count": TableCheck(partial(row_count, contract.name, subset_of), ROW_COUNT_DESCRIPTION),
-            **checks,
-        }
+        inputs = tuple(name for name in parameters if name in CONTRACTS)
+        counted = partial(row_count, contract.name, subset_of)
+        table_checks = {"row_count": TableCheck(counted, ROW_COUNT_DESCRIPTION, reads=inputs), **checks}
         origins = lineage or {column.name: ((str(subset_of), column.name),) for column in contract.columns}
 
         @dg.asset(
             name=contract.name,
-            ins={name: dg.AssetIn() for name in parameters if name in CONTRACTS},
+            ins={name: dg.AssetIn() for name in inputs},
             description=inspect.getdoc(function),
             group_name=group,
             kinds={"pyspark", "iceberg", "parquet"},
             owners=OWNERS,
             metadata=definition_metadata(contract, origins),
             code_version=code_version(contract, transforms, function),
-            check_specs=[
-                dg.AssetCheckSpec(
-                    "contract", asset=contract.name, blocking=True, description=CONTRACT_DESCRIPTION
-                ),
-                *(check.spec(contract.name, name) for name, check in table_checks.items()),
-            ],
+            check_specs=_check_specs(contract.name, table_checks),
             # Where an instance limits its pools to one, only one run writes a table at a time.
             pool=contract.name,
         )
@@ -102,18 +102,20 @@ def lake_table(
                 frame = function(**frames, **policies)
                 yield from _require_structure(frame, contract)
                 staged = stage(snapshots.lake, contract, frame, snapshots.engine, base)
-                candidate, verdict = candidate_of(staged, settings, snapshots)
-                outcomes = {"contract": contract_outcome(verdict)}
-                if not outcomes["contract"].blocks:
-                    outcomes |= {name: check.evaluate(candidate) for name, check in table_checks.items()}
-                yield from report(outcomes, contract.name, staged)
-                raise_if_blocked(outcomes, contract.name)
+                keyed = not rows_may_repeat(settings)
+                candidate, verdict = candidate_of(staged, settings, snapshots, keyed=keyed)
+                yield from _require_checks(candidate, verdict, reconcile, table_checks, staged)
                 shown = {**figures(candidate), "seconds": round(time.monotonic() - began, 2)}
                 yield dg.MaterializeResult(value=staged, metadata=shown)
 
         return table
 
     return decorate
+
+
+def _check_specs(table: str, checks: Mapping[str, TableCheck]) -> list[dg.AssetCheckSpec]:
+    contract = dg.AssetCheckSpec("contract", asset=table, blocking=True, description=CONTRACT_DESCRIPTION)
+    return [contract, *(check.spec(table, name) for name, check in checks.items())]
 
 
 def code_version(contract: Contract, package: ModuleType, function: Callable[..., Any] | None = None) -> str:
@@ -129,14 +131,22 @@ def code_version(contract: Contract, package: ModuleType, function: Callable[...
     return digest.hexdigest()[:12]
 
 
-def candidate_of(staged: Staged, settings: Settings, snapshots: PinnedSnapshots) -> tuple[Candidate, Audit]:
+def candidate_of(
+    staged: Staged, settings: Settings, snapshots: PinnedSnapshots, *, keyed: bool = True
+) -> tuple[Candidate, Audit]:
     """Audit a staged table, and make it a candidate for further checks.
+
+    Args:
+        staged: What was staged.
+        settings: The policies in force.
+        snapshots: The tables of the run.
+        keyed: Whether no two rows may share the contract's key.
 
     Raises:
         LakeError: The engine did not read every row that was staged.
     """
     frame = read_files(staged.contract, staged.files, snapshots.engine)
-    verdict = audit(frame, staged.contract)
+    verdict = audit(frame, staged.contract if keyed else replace(staged.contract, key=()))
     require_rows(snapshots.lake, staged.contract.name, staged.files, verdict.rows)
     candidate = Candidate(frame, verdict.rows, snapshot_of(staged.base), settings, snapshots)
     return candidate, verdict
@@ -169,6 +179,27 @@ def raise_if_blocked(outcomes: Mapping[str, CheckOutcome], table: str) -> None:
             "the table is as it was before",
             allow_retries=False,
         )
+
+
+def _require_checks(
+    candidate: Candidate,
+    verdict: Audit,
+    reconcile: Callable[[Candidate], Reconciliation],
+    checks: Mapping[str, TableCheck],
+    staged: Staged,
+) -> Iterator[dg.AssetCheckResult]:
+    """Evaluate and report the checks of a staged table; rows that break the contract are not worth another check.
+
+    Raises:
+        dg.Failure: A check blocks.
+    """
+    table = staged.contract.name
+    outcomes = {"contract": contract_outcome(verdict)}
+    if not outcomes["contract"].blocks:
+        reconciled = replace(candidate, reconciliation=reconcile(candidate))
+        outcomes |= {name: check.evaluate(reconciled) for name, check in checks.items()}
+    yield from report(outcomes, table, staged)
+    raise_if_blocked(outcomes, table)
 
 
 def _require_structure(frame: DataFrame, contract: Contract) -> Iterator[dg.AssetCheckResult]:

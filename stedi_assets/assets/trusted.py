@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stedi_assets import checks
+from stedi_assets import derived_checks
 from stedi_assets.assets.lake_table import lake_table
 from stedi_assets.transforms import tables
 
@@ -14,14 +14,25 @@ if TYPE_CHECKING:
     from stedi_assets.settings import Settings
 
 
-@lake_table(group="trusted", subset_of="customer_landing", checks={"consent": checks.CONSENT_OF_CUSTOMERS})
-def customer_trusted(customer_landing: DataFrame) -> DataFrame:
-    """Newest snapshot of each person and device, of people who consent to research now."""
-    return tables.trusted_customers(customer_landing)
+@lake_table(
+    group="trusted",
+    subset_of="customer_landing",
+    reconcile=derived_checks.reconcile_trusted_customers,
+    checks={"consent": derived_checks.CONSENT_OF_TRUSTED_CUSTOMERS},
+)
+def customer_trusted(customer_landing: DataFrame, customer_quarantine: DataFrame) -> DataFrame:
+    """Newest snapshot of each person and device, of people who consent to research now.
+
+    People whose newest customer record may be in quarantine are held back.
+    """
+    return tables.trusted_customers(customer_landing, customer_quarantine)
 
 
 @lake_table(
-    group="trusted", subset_of="accelerometer_landing", checks={"consent": checks.CONSENT_OF_READINGS}
+    group="trusted",
+    subset_of="accelerometer_landing",
+    reconcile=derived_checks.reconcile_readings,
+    checks={"consent": derived_checks.CONSENT_OF_READINGS},
 )
 def accelerometer_trusted(
     accelerometer_landing: DataFrame, customer_trusted: DataFrame, settings: Settings
@@ -35,13 +46,15 @@ def accelerometer_trusted(
 @lake_table(
     group="trusted",
     subset_of="step_trainer_landing",
-    checks={"consent": checks.CONSENT_OF_STEPS},
-    figures=checks.withheld_steps,
+    reconcile=derived_checks.reconcile_steps,
+    checks={"consent": derived_checks.CONSENT_OF_STEPS},
+    figures=derived_checks.withheld_steps,
 )
-def step_trainer_trusted(
+def step_trainer_trusted(  # noqa: PLR0913, PLR0917 - each table that says who owns a device
     step_trainer_landing: DataFrame,
     customer_curated: DataFrame,
     customer_landing: DataFrame,
+    customer_quarantine: DataFrame,
     customer_trusted: DataFrame,
     settings: Settings,
 ) -> DataFrame:
@@ -49,6 +62,6 @@ def step_trainer_trusted(
     return tables.steps_of(
         step_trainer_landing,
         customer_curated,
-        tables.shared_with_untrusted(customer_landing, customer_trusted),
+        tables.shared_with_untrusted(customer_landing, customer_quarantine, customer_trusted),
         consent_from_date=settings.consent_from_date,
     )

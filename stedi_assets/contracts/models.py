@@ -299,7 +299,10 @@ class StepTrainerTrusted(_StepTrainer):
 
 
 class MachineLearningCurated(DataFrameModel):
-    """One row per step reading and accelerometer reading of the same person at the same millisecond."""
+    """One row per step reading and accelerometer reading of the same person at the same millisecond.
+
+    With STEDI_ML_MATCH=timestamp, of any two people; rows may then repeat.
+    """
 
     customer_key: T.StringType = column(
         block(
@@ -308,7 +311,7 @@ class MachineLearningCurated(DataFrameModel):
             "A key of another form may be an identifier.",
             pattern=r"^[0-9a-f]{64}$",
         ),
-        description="Pseudonym of the person: HMAC-SHA-256 of the e-mail, trimmed and in lower case.",
+        description="Pseudonym of the person: HMAC-SHA-256 of the column person of customer_curated.",
         privacy="pseudonym",
     )
     sensorReadingTime: T.LongType = column(
@@ -325,6 +328,7 @@ class MachineLearningCurated(DataFrameModel):
     class Config:
         name = "machine_learning_curated"
         metadata = {"folder": FOLDERS["machine_learning_curated"]}
+        unique = ["customer_key", "sensorReadingTime", "distanceFromObject", "x", "y", "z"]
 
 
 CONTRACTS: dict[str, Contract] = {

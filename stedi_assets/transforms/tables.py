@@ -1,7 +1,7 @@
 """The five tables beyond landing, each as one function of the tables that it is made from.
 
-Columns are those of the tables' contracts. Sources: the STEDI data's measured oddities (a serial number alone
-names no person, two readings in one millisecond are normal, a row is a snapshot); see docs/tables.md.
+Columns are those of the tables' contracts. People are joined on ``person`` and devices on ``device``, which the record
+reader made; no other column says whose a row is. Whom a quarantined record holds back belongs in ``held_back``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyspark.sql.functions as F
 from pyspark.sql import Window
 
+from stedi_assets.transforms.held_back import devices_held_back, people_held_back
 from stedi_assets.transforms.pseudonym import with_customer_key
 
 if TYPE_CHECKING:
@@ -44,19 +45,21 @@ def consented() -> Column:
     return F.coalesce(F.col("shareWithResearchAsOfDate"), F.lit(0)) > 0
 
 
-def trusted_customers(customer_landing: DataFrame) -> DataFrame:
+def trusted_customers(customer_landing: DataFrame, customer_quarantine: DataFrame) -> DataFrame:
     """Newest snapshot of each person and device, of people who consent to research now.
 
-    A person consents now if the newest snapshot over all devices says so; the newest snapshot of the device
-    must say so too. On a tie of ``lastUpdateDate`` the snapshot without consent wins, and of
-    two with consent the later consent.
+    A person consents now if the newest snapshot over all devices says so, and no quarantined record may be a newer
+    one; the newest snapshot of the device must say so too. On a tie of ``lastUpdateDate`` the snapshot without consent
+    wins, and of two with consent the later consent.
     """
     snapshots = customer_landing.select(*CUSTOMER, F.when(consented(), 0).otherwise(1).alias("refuses"))
     refusing = (
         snapshots.groupBy("person")
         .agg(F.max(F.struct("lastUpdateDate", "refuses")).alias("newest"))
         .where("newest.refuses = 1")
+        .select("person")
     )
+    outside = refusing.unionByName(people_held_back(customer_landing, customer_quarantine))
     newest_first = Window.partitionBy("person", "device").orderBy(
         F.col("lastUpdateDate").desc(),
         F.col("refuses").desc(),
@@ -68,7 +71,7 @@ def trusted_customers(customer_landing: DataFrame) -> DataFrame:
     return (
         snapshots.withColumn("rank", F.row_number().over(newest_first))
         .where("rank = 1 AND refuses = 0")
-        .join(refusing, "person", "left_anti")
+        .join(outside, "person", "left_anti")
         .select(*CUSTOMER)
     )
 
@@ -99,15 +102,21 @@ def customers_with_readings(customer_trusted: DataFrame, accelerometer_trusted: 
     return customer_trusted.join(people, "person", "left_semi").select(*CUSTOMER)
 
 
-def shared_with_untrusted(customer_landing: DataFrame, customer_trusted: DataFrame) -> DataFrame:
-    """Devices that have an owner outside ``customer_trusted``: ``device`` string, distinct.
+def shared_with_untrusted(
+    customer_landing: DataFrame, customer_quarantine: DataFrame, customer_trusted: DataFrame
+) -> DataFrame:
+    """Devices that have an owner outside ``customer_trusted``, or may have one: ``device`` string, distinct.
 
     A fault of the web shop gave 30 serial numbers to hundreds of customers; a reading of such a device may
     be of any of its owners.
     """
     owner = ["person", "device"]
     outside = customer_landing.select(*owner).join(customer_trusted.select(*owner), owner, "left_anti")
-    return outside.select("device").distinct()
+    return (
+        outside.select("device")
+        .unionByName(devices_held_back(customer_quarantine, customer_trusted))
+        .distinct()
+    )
 
 
 def steps_of(
@@ -149,6 +158,8 @@ def matched_readings(
 ) -> DataFrame:
     """Pairs of step and accelerometer readings of the same millisecond, under the person's pseudonym.
 
+    No two rows are equal, unless ``on_timestamp_only``: there, two people's devices may have read the same distance.
+
     Args:
         step_trainer_trusted: Step readings.
         accelerometer_trusted: Accelerometer readings.
@@ -160,8 +171,12 @@ def matched_readings(
     if on_timestamp_only:
         steps, match = step_trainer_trusted, ["sensorReadingTime"]
     else:
-        steps = step_trainer_trusted.join(customer_curated.select("device", "person"), "device")
-        match = ["sensorReadingTime", "person"]
+        owners = customer_curated.select("device", "person")
+        # A person's two devices may have read the same distance in the same millisecond.
+        own = step_trainer_trusted.join(owners, "device").select(
+            "person", "sensorReadingTime", "distanceFromObject"
+        )
+        steps, match = own.distinct(), ["sensorReadingTime", "person"]
     keys = with_customer_key(readings.select("person").distinct(), key)
     return (
         steps.join(readings, match)

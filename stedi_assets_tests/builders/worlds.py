@@ -9,7 +9,7 @@ from typing import NamedTuple
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from stedi_assets_tests.builders.rows import T0, customer, reading, step
+from stedi_assets_tests.builders.rows import T0, customer, quarantined, reading, step
 
 WORLDS = 2_000
 SPAN_MS = 100
@@ -19,10 +19,11 @@ class World(NamedTuple):
     customers: list
     readings: list
     steps: list
+    quarantine: list
 
 
 people = st.sampled_from(["ann{}@x", "ANN{}@x ", " bob{}@X\n", "bob{}@x", "eve{}@x"])
-serials = st.sampled_from(["{}-one", "{}-two", "{}-three"])
+serials = st.sampled_from(["{}-one", " {}-ONE", "{}-two", "{}-three"])
 moments = st.sampled_from([10, 20, 30])
 world = st.builds(
     World,
@@ -32,6 +33,17 @@ world = st.builds(
     ),
     readings=st.lists(st.tuples(people, moments, st.sampled_from([0.1, 0.2])), max_size=6),
     steps=st.lists(st.tuples(serials, moments, st.sampled_from([100, 200])), max_size=5),
+    # Of half the worlds, nothing is quarantined.
+    quarantine=st.just([])
+    | st.lists(
+        st.tuples(
+            st.sets(st.sampled_from(["ann{}@x", "bob{}@x", "eve{}@x", "zoe{}@x"]), max_size=2),
+            st.sets(st.sampled_from(["{}-one", "{}-two", "{}-three"]), max_size=2),
+            st.sampled_from([None, 1, 2, 3]),
+        ),
+        min_size=1,
+        max_size=2,
+    ),
 )
 
 
@@ -56,8 +68,9 @@ def draw_worlds() -> list[World]:
 
 
 def landing_rows(worlds: list[World]) -> dict[str, list]:
-    """Rows of all worlds, by landing table; a world's number is in its e-mails, serial numbers and times."""
-    rows = {"customer_landing": [], "accelerometer_landing": [], "step_trainer_landing": []}
+    """Rows of all worlds, by table; a world's number is in its e-mails, serial numbers and times."""
+    tables = ("customer_landing", "accelerometer_landing", "step_trainer_landing", "customer_quarantine")
+    rows: dict[str, list] = {table: [] for table in tables}
     for number, one in enumerate(worlds):
         start = T0 + number * SPAN_MS
         for email, serial, updated, consent in one.customers:
@@ -73,13 +86,21 @@ def landing_rows(worlds: list[World]) -> dict[str, list]:
         rows["step_trainer_landing"] += [
             step(serial.format(number), start + at, distance) for serial, at, distance in one.steps
         ]
+        rows["customer_quarantine"] += [
+            quarantined(
+                persons=sorted(person.format(number) for person in persons),
+                devices=sorted(device.format(number) for device in devices),
+                snapshot_at=at,
+            )
+            for persons, devices, at in one.quarantine
+        ]
     return rows
 
 
 def world_of(row: tuple) -> int:
     """The number of the world that a row is of, by the first serial number or time in it."""
     for value in row:
-        if isinstance(value, str) and value.endswith(("-one", "-two", "-three")):
+        if isinstance(value, str) and value.lower().endswith(("-one", "-two", "-three")):
             return int(value.partition("-")[0])
         if isinstance(value, int) and value > T0:
             return (value - T0) // SPAN_MS

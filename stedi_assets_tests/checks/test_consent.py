@@ -1,27 +1,30 @@
 """``consent``: somebody without consent gets into a table by a fault of a transform."""
 
+import dagster as dg
 import pyspark.sql.functions as F
 import pytest
 
 from stedi_assets.transforms import tables
 from stedi_assets.transforms.pseudonym import with_customer_key
 from stedi_assets_tests.builders.graph import KEY
-from stedi_assets_tests.builders.small_lake import EARLY, e_mail
+from stedi_assets_tests.builders.small_lake import DAY, EARLY, PEOPLE, TRUSTED, e_mail, serial
 from stedi_assets_tests.checks.blocking import (
     assert_blocked,
     assert_publishes,
     below,
     checks_in_log,
+    events,
     figures_of,
 )
 
 BOB = e_mail("bob")
+NOTHING_WAITS = {"people_held_back": 0, "records_naming_nobody": 0, "devices_withheld": 0}
 
 
 def trusted_customers(real):
-    def with_bobs_old_snapshot(customer_landing):
+    def with_bobs_old_snapshot(customer_landing, customer_quarantine):
         bob = customer_landing.where((F.col("email") == BOB) & (F.col("shareWithResearchAsOfDate") > 0))
-        return real(customer_landing).unionByName(bob.select(*tables.CUSTOMER))
+        return real(customer_landing, customer_quarantine).unionByName(bob.select(*tables.CUSTOMER))
 
     return with_bobs_old_snapshot
 
@@ -37,7 +40,8 @@ def readings_of(real):
 def customers_with_readings(real):
     def with_bob(customer_trusted, accelerometer_trusted):
         # A row as if of a person who consented.
-        bob = customer_trusted.where(F.col("email") == e_mail("ann")).withColumn("person", F.lit(BOB))
+        ann = customer_trusted.where(F.col("person") == e_mail("ann"))
+        bob = ann.withColumns({"email": F.lit(BOB), "person": F.lit(BOB)})
         return real(customer_trusted, accelerometer_trusted).unionByName(bob)
 
     return with_bob
@@ -105,7 +109,7 @@ def test_pairs_from_before_consent_block_under_the_policy(from_date, monkeypatch
     def a_day_early(real):
         def early(*frames, **policies):
             pairs = real(*frames, **policies)
-            return pairs.withColumn("sensorReadingTime", F.lit(EARLY).cast("bigint"))
+            return pairs.withColumn("sensorReadingTime", F.col("sensorReadingTime") - 9 * DAY)
 
         return early
 
@@ -127,7 +131,56 @@ def test_passing_checks_say_what_they_compared(graph, good_run):
             "rows": graph.rows()[table],
             "rows_without_consent": 0,
             "consent_from_date": False,
+            **(NOTHING_WAITS if table == "customer_trusted" else {}),
         }
+
+
+def test_people_held_back_are_a_warning_with_figures_and_their_table_is_published(odd):
+    result = odd.run()
+    check = checks_in_log(odd, result)["customer_trusted", "consent"]
+    assert not check.passed
+    assert check.severity == dg.AssetCheckSeverity.WARN
+    figures = figures_of(check)
+    assert "stedi quarantine customer" in figures.pop("to_settle")
+    assert figures == {
+        "rows": 6,
+        "rows_without_consent": 0,
+        "consent_from_date": False,
+        # Ann, Gus, Jo and Zoe.
+        "people_held_back": 4,
+        "records_naming_nobody": 1,
+        # All but Kim's.
+        "devices_withheld": 5,
+    }
+    assert {row["person"] for row in odd.table("customer_trusted")} == {
+        e_mail(person) for person in TRUSTED - {"ann", "gus", "jo"}
+    }
+    devices = {"f", "k1", "k2"}
+    assert {row["device"] for row in odd.table("step_trainer_trusted")} == {serial(name) for name in devices}
+    materialized = {
+        data.materialization.asset_key.to_user_string()
+        for data in events(odd, result, dg.DagsterEventType.ASSET_MATERIALIZATION)
+    }
+    assert materialized >= below("customer_trusted")
+
+
+def test_rows_without_consent_block_a_table_of_which_people_are_held_back(odd, monkeypatch):
+    def with_ann(real):
+        def heedless(customer_landing, customer_quarantine):
+            others = customer_quarantine.where(~F.array_contains("persons", e_mail("ann")))
+            return real(customer_landing, others)
+
+        return heedless
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "trusted_customers", with_ann(tables.trusted_customers))
+        assert_blocked(odd, "customer_trusted", "consent", rows_without_consent=1, people_held_back=4)
+    assert_publishes(odd, "customer_trusted")
+
+
+def test_figures_of_people_held_back_name_nobody(odd):
+    found = repr(checks_in_log(odd, odd.run()))
+    assert [text for text in (*PEOPLE, "zoe") if e_mail(text) in found] == []
 
 
 def test_the_key_is_in_no_check(graph, good_run):

@@ -1,6 +1,7 @@
-"""Each consent condition of the transforms turned around, one at a time: some check must block every one.
+"""Each condition of the transforms turned around, one at a time: some check must block every one.
 
-A mutant is the transforms' own text with one condition changed. The small lake has a person for each condition.
+A mutant is the transforms' own text with one condition changed. The small lake has a person for each condition on
+consent; the odd lake has quarantined customer records, and readings that are alike.
 """
 
 import inspect
@@ -8,7 +9,7 @@ import types
 
 import pytest
 
-from stedi_assets.transforms import tables
+from stedi_assets.transforms import held_back, tables
 from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.checks.blocking import DERIVED, blocking
 
@@ -38,10 +39,14 @@ CONDITIONS = {
         + '.select("person", F.struct((1 - F.col("newest.refuses")).alias("refuses")).alias("newest"))',
     ),
     "who consents is refusing": ('.where("newest.refuses = 1")', '.where("newest.refuses = 0")'),
-    "refusing people are kept": ('.join(refusing, "person", "left_anti")', ""),
+    "refusing people are kept": ('.join(outside, "person", "left_anti")', ""),
     "refusing people alone are kept": (
-        '.join(refusing, "person", "left_anti")',
-        '.join(refusing, "person", "left_semi")',
+        '.join(outside, "person", "left_anti")',
+        '.join(outside, "person", "left_semi")',
+    ),
+    "people are told apart by spelling": (
+        "snapshots = customer_landing.select(",
+        'snapshots = customer_landing.withColumn("person", F.col("email")).select(',
     ),
     # The newest snapshot of the device.
     "oldest answer of a device": ('F.col("lastUpdateDate").desc()', 'F.col("lastUpdateDate").asc()'),
@@ -74,7 +79,7 @@ CONDITIONS = {
     ),
     "other owners by device alone": (
         'customer_trusted.select(*owner), owner, "left_anti"',
-        'customer_trusted.select(*owner), ["device"], "left_anti"',
+        'customer_trusted.select(*owner), "device", "left_anti"',
     ),
     # Whose pairs.
     "pairs of strangers": ("if on_timestamp_only:", "if not on_timestamp_only:"),
@@ -92,32 +97,110 @@ CONDITIONS_OF_DATES = {
 }
 
 
+CONDITIONS_OF_QUARANTINE = {
+    "people held back are trusted": (
+        "outside = refusing.unionByName(people_held_back(customer_landing, customer_quarantine))",
+        "outside = refusing",
+    ),
+    "who is not held back is": (".where(~surely_older)", ".where(surely_older)"),
+    "a record as old as what landed holds nobody back": (
+        'F.col("snapshot_at") < F.col("newest")',
+        'F.col("snapshot_at") <= F.col("newest")',
+    ),
+    "an undated record holds nobody back": ('F.col("newest"), F.lit(False)', 'F.col("newest"), F.lit(True)'),
+    "devices that a record names are not withheld": (
+        ".unionByName(devices_held_back(customer_quarantine, customer_trusted))",
+        "",
+    ),
+    "a record that names nobody withholds no device": ('F.explode_outer("persons")', 'F.explode("persons")'),
+    "devices that trusted people's records name alone are withheld": (
+        'customer_trusted.select("person"), "person", "left_anti"',
+        'customer_trusted.select("person"), "person", "left_semi"',
+    ),
+}
+GROUP = 'kept.groupBy("person", "timestamp", "x", "y", "z")'
+A_READING_A_MILLISECOND = (
+    'kept.groupBy("person", "timestamp").agg(*(F.min(name).alias(name) for name in ("user", "x", "y", "z")))'
+)
+DISTINCT_STEPS = '.groupBy("sensorReadingTime", "device", "distanceFromObject")'
+A_STEP_A_DISTANCE = (
+    '.groupBy("device", "distanceFromObject", "serialNumber").agg(F.min("sensorReadingTime").alias('
+)
+A_STEP_A_DISTANCE += '"sensorReadingTime"))'
+CONDITIONS_OF_ROWS = {
+    "a device a person": ('Window.partitionBy("person", "device")', 'Window.partitionBy("person")'),
+    "a reading a millisecond": (GROUP, GROUP.replace("kept", A_READING_A_MILLISECOND)),
+    "a reading a spelling": (
+        GROUP,
+        'kept.groupBy("person", "timestamp", "x", "y", "z", F.col("user").alias("u"))',
+    ),
+    "the greatest spelling of an address": ('F.min("user")', 'F.max("user")'),
+    "some readings are lost": (GROUP, GROUP.replace("kept", 'kept.where("x > 0.05")')),
+    "some customers are lost": (
+        'people = accelerometer_trusted.select("person")',
+        'people = accelerometer_trusted.where("x > 0.05").select("person")',
+    ),
+    "customers without readings are curated": (
+        'customer_trusted.join(people, "person", "left_semi")',
+        "customer_trusted",
+    ),
+    "a step a device and distance": (DISTINCT_STEPS, f"{A_STEP_A_DISTANCE}{DISTINCT_STEPS}"),
+    "a step a spelling": (DISTINCT_STEPS, f'{DISTINCT_STEPS[:-1]}, F.col("serialNumber").alias("s"))'),
+    "the greatest spelling of a serial number": ('F.min("serialNumber")', 'F.max("serialNumber")'),
+    "a pair a device": ("own.distinct()", "own"),
+    "a pair is of any two people": (
+        'own.distinct(), ["sensorReadingTime", "person"]',
+        'own.drop("person").distinct(), ["sensorReadingTime"]',
+    ),
+    "some pairs are lost": ('.join(keys, "person")', '.join(keys, "person").where("x > 0.05")'),
+}
+
+
 def blocking_with(
     graph: Graph, original: str, changed: str, patch: pytest.MonkeyPatch
 ) -> set[tuple[str, str]]:
     """The checks that block when the assets use transforms in which a text is changed."""
-    text = inspect.getsource(tables)
-    assert text.count(original) == 1, "the transforms changed: change this mutant with them"
+    # The second module's functions take the place of those that the first imports.
+    texts = [inspect.getsource(module) for module in (tables, held_back)]
+    assert "".join(texts).count(original) == 1, "the transforms changed: change this mutant with them"
     mutant = types.ModuleType(tables.__name__)
-    exec(compile(text.replace(original, changed), tables.__file__, "exec"), vars(mutant))
+    for text in texts:
+        exec(compile(text.replace(original, changed), tables.__file__, "exec"), vars(mutant))
     with patch.context() as patched:
         for name, value in vars(mutant).items():
             if inspect.isfunction(value):
-                patched.setattr(tables, name, value)
+                patched.setattr(tables, name, value, raising=False)
         return blocking(graph, graph.run(*DERIVED, ok=False))
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_a_check_blocks_each_condition_turned_around(graph, monkeypatch, condition):
-    found = blocking_with(graph, *CONDITIONS[condition], monkeypatch)
-    assert {check for _, check in found} & {"consent", "contract", "same_person"}
+    found = {check for _, check in blocking_with(graph, *CONDITIONS[condition], monkeypatch)}
+    assert found & {"consent", "contract", "same_person"}
+    assert found & {"contract", "row_count"}
 
 
 @pytest.mark.parametrize("condition", CONDITIONS_OF_DATES)
 def test_a_check_blocks_each_condition_on_dates_turned_around(from_date, monkeypatch, condition):
     found = blocking_with(from_date, *CONDITIONS_OF_DATES[condition], monkeypatch)
-    assert {check for _, check in found} == {"consent"}
+    assert {check for _, check in found} == {"consent", "row_count"}
 
 
-def test_no_check_blocks_the_transforms_as_they_are(graph, monkeypatch):
-    assert blocking_with(graph, "import annotations", "import annotations", monkeypatch) == set()
+@pytest.mark.parametrize("condition", CONDITIONS_OF_QUARANTINE)
+def test_a_check_blocks_each_condition_on_quarantine_turned_around(odd, monkeypatch, condition):
+    found = blocking_with(odd, *CONDITIONS_OF_QUARANTINE[condition], monkeypatch)
+    assert {check for _, check in found} == {"consent", "row_count"}
+
+
+@pytest.mark.parametrize("condition", CONDITIONS_OF_ROWS)
+def test_a_check_blocks_rows_that_are_lost_doubled_or_changed(odd, monkeypatch, condition):
+    found = blocking_with(odd, *CONDITIONS_OF_ROWS[condition], monkeypatch)
+    assert {check for _, check in found} & {"contract", "row_count"}
+
+
+@pytest.mark.parametrize("lake", ["graph", "odd", "from_date"])
+def test_no_check_blocks_the_transforms_as_they_are(request, monkeypatch, lake):
+    found = blocking_with(
+        request.getfixturevalue(lake), "def trusted_customers", "def trusted_customers", monkeypatch
+    )
+    assert found == set()

@@ -10,7 +10,8 @@ from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.transforms import tables
 from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import Graph
-from stedi_assets_tests.builders.small_lake import CUSTOMERS, deliver_all, snapshot
+from stedi_assets_tests.builders.rows import step
+from stedi_assets_tests.builders.small_lake import CUSTOMERS, MOMENTS, deliver_all, serial, snapshot
 from stedi_assets_tests.checks.blocking import assert_blocked, assert_publishes, checks_in_log, figures_of
 
 # As by a join that finds rows more than once: function, table, its parent, and a column that tells copies apart,
@@ -63,6 +64,80 @@ def test_more_rows_than_there_are_to_select_from_block_a_table(graph, monkeypatc
             **{f"rows_of_{parent}": before[parent]},
         )
     assert parent in figures["wrong"]
+    assert_publishes(graph, table)
+
+
+# The function that computes each table.
+FUNCTIONS = {
+    "customer_trusted": "trusted_customers",
+    "accelerometer_trusted": "readings_of",
+    "customer_curated": "customers_with_readings",
+    "step_trainer_trusted": "steps_of",
+    "machine_learning_curated": "matched_readings",
+}
+
+
+@pytest.mark.parametrize("table", FUNCTIONS)
+def test_a_table_that_lost_rows_is_blocked(graph, monkeypatch, table):
+    real, rows = getattr(tables, FUNCTIONS[table]), graph.rows()[table]
+
+    def without_one(*frames, **policies):
+        found = real(*frames, **policies)
+        return found.limit(rows - 1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, FUNCTIONS[table], without_one)
+        figures = assert_blocked(graph, table, "row_count", rows=rows - 1, rows_due=rows)
+    assert f"lead to {rows} rows" in figures["wrong"]
+    assert_publishes(graph, table)
+
+
+def test_a_table_that_has_each_row_twice_is_blocked(graph, monkeypatch):
+    table, rows = "machine_learning_curated", 21
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "matched_readings", twice(tables.matched_readings))
+        figures = assert_blocked(graph, table, "contract", rows=2 * rows)
+    assert {rule["rule"]: rule["failing_rows"] for rule in figures["rules"] if rule["failing_rows"]} == {
+        "unique_key": rows
+    }
+    assert_publishes(graph, table)
+
+
+def twice(real):
+    def doubled(*frames, **policies):
+        found = real(*frames, **policies)
+        return found.unionByName(found)
+
+    return doubled
+
+
+def test_a_table_with_as_many_but_other_rows_is_blocked(graph, monkeypatch):
+    table, real = "machine_learning_curated", tables.matched_readings
+
+    def mixed(*frames, **policies):
+        return real(*frames, **policies).withColumn("x", F.col("x") + 0.001)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "matched_readings", mixed)
+        figures = assert_blocked(graph, table, "row_count", rows=21, rows_due=21)
+    assert "lead to other rows" in figures["wrong"]
+    assert_publishes(graph, table)
+
+
+def test_pairs_may_repeat_where_strangers_are_paired_and_none_may_be_doubled(
+    sail_engine, tmp_path, monkeypatch
+):
+    lake = deliver_all(tmp_path)
+    # Two people's devices read the same distance in the same millisecond.
+    deliver(lake, "step_trainer", [step(serial(name), MOMENTS[0], 7) for name in ("a", "f")], "2.json")
+    graph, table = Graph(str(lake), sail_engine, {"ml_match": "timestamp"}), "machine_learning_curated"
+    graph.run()
+    pairs = [tuple(row.values()) for row in graph.table(table)]
+    # Each of seven people's readings of that millisecond, with both.
+    assert len(pairs) - len(set(pairs)) == 7
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "matched_readings", twice(tables.matched_readings))
+        assert_blocked(graph, table, "row_count", rows=2 * len(pairs), rows_due=len(pairs))
     assert_publishes(graph, table)
 
 

@@ -184,7 +184,7 @@ import pyspark.sql.functions as F
 from stedi_assets.transforms import tables
 
 trusted_customers = tables.trusted_customers
-tables.trusted_customers = lambda rows: trusted_customers(rows).withColumn(
+tables.trusted_customers = lambda *frames: trusted_customers(*frames).withColumn(
     "registrationDate", F.col("email").cast("bigint")
 )
 

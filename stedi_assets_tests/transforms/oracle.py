@@ -24,6 +24,7 @@ class Customer(
 
 Reading = namedtuple("Reading", "user timestamp x y z person")
 Step = namedtuple("Step", "sensorReadingTime serialNumber distanceFromObject device")
+Quarantined = namedtuple("Quarantined", "persons devices snapshot_at")
 
 
 def newest(snapshots):
@@ -31,17 +32,32 @@ def newest(snapshots):
     return [snapshot for snapshot in snapshots if snapshot.lastUpdateDate == latest]
 
 
-def customer_trusted(customer_landing):
+def held_back(customer_landing, customer_quarantine):
+    """People whose newest record may be quarantined."""
+    latest = defaultdict(lambda: -1)
+    for snapshot in customer_landing:
+        latest[snapshot.person] = max(latest[snapshot.person], snapshot.lastUpdateDate)
+    return {
+        person
+        for record in customer_quarantine
+        for person in record.persons
+        if record.snapshot_at is None or record.snapshot_at >= latest[person]
+    }
+
+
+def customer_trusted(customer_landing, customer_quarantine):
     """For each person and device that is trusted, the snapshots of which one stands for them."""
     by_person, by_device = defaultdict(list), defaultdict(list)
     for snapshot in customer_landing:
         by_person[snapshot.person].append(snapshot)
         by_device[snapshot.person, snapshot.device].append(snapshot)
+    waiting = held_back(customer_landing, customer_quarantine)
     return {
         (person, serial): newest(snapshots)
         for (person, serial), snapshots in by_device.items()
         if all(snapshot.consents for snapshot in newest(snapshots))
         and all(snapshot.consents for snapshot in newest(by_person[person]))
+        and person not in waiting
     }
 
 
@@ -76,13 +92,22 @@ def customer_curated(trusted, readings):
     return [customer for customer in trusted if customer.person in people]
 
 
-def step_trainer_trusted(step_trainer_landing, customer_landing, trusted, curated, *, consent_from_date):
+def step_trainer_trusted(
+    step_trainer_landing, customer_landing, customer_quarantine, trusted, curated, *, consent_from_date
+):
     since = consent_dates(trusted)
     trusted_owners = {(customer.person, customer.device) for customer in trusted}
     outsiders = {
         snapshot.device
         for snapshot in customer_landing
         if (snapshot.person, snapshot.device) not in trusted_owners
+    }
+    trusted_people = {customer.person for customer in trusted}
+    outsiders |= {
+        device
+        for record in customer_quarantine
+        for device in record.devices
+        if not record.persons or not trusted_people.issuperset(record.persons)
     }
     owners = defaultdict(set)
     for customer in curated:
@@ -102,7 +127,7 @@ def machine_learning_curated(steps, readings, curated, key, *, on_timestamp_only
     simultaneous = defaultdict(list)
     for reading in readings:
         simultaneous[reading.timestamp].append(reading)
-    return [
+    rows = [
         (
             hmac.new(key, reading.person.encode(), hashlib.sha256).hexdigest(),
             step.sensorReadingTime,
@@ -115,3 +140,4 @@ def machine_learning_curated(steps, readings, curated, key, *, on_timestamp_only
         for reading in simultaneous[step.sensorReadingTime]
         if on_timestamp_only or (reading.person, step.device) in owned
     ]
+    return rows if on_timestamp_only else set(rows)

@@ -82,6 +82,20 @@ def test_re_delivered_readings_are_paired_once(engine):
     assert len(pairs(engine, [customer()], [reading()] * 3, [step()] * 2)) == 1
 
 
+def test_two_devices_of_a_person_that_read_the_same_make_one_pair(engine):
+    customers = [customer(serial=SERIAL), customer(serial=SERIAL_2)]
+
+    assert len(pairs(engine, customers, [reading()], [step(SERIAL), step(SERIAL_2)])) == 1
+
+
+def test_two_peoples_devices_that_read_the_same_make_two_pairs_on_request(engine):
+    found = pairs(
+        engine, TWO_PEOPLE, [reading(ANN), reading(BOB)], [step(), step(SERIAL_2)], on_timestamp_only=True
+    )
+
+    assert [row[0] for row in found] == sorted([ANN_KEY, ANN_KEY, BOB_KEY, BOB_KEY])
+
+
 def test_a_shared_device_yields_pairs_only_from_each_owners_consent_on_where_dates_count(engine):
     customers = [customer(ANN, research=T0), customer(BOB, research=T0 + 10)]
     readings = [reading(person, at=at) for person in (ANN, BOB) for at in (T0 + 5, T0 + 15)]

@@ -16,6 +16,8 @@ from stedi_assets_tests.builders.rows import (
     values,
 )
 
+SPELLED = "fade1eaf-0000-4000-8000-000000000001"
+
 
 def accelerometer(engine, customers, readings, **policy):
     trusted = derived(engine, customers, readings, **policy)["accelerometer_trusted"]
@@ -66,6 +68,12 @@ def test_e_mails_match_whatever_their_case_and_the_spaces_around_them(engine):
     ]
 
 
+def test_a_reading_that_was_delivered_under_two_spellings_is_one_and_keeps_the_least(engine):
+    readings = [reading(ANN), reading("ANN@example.org"), reading(f"\u200b{ANN}\u00a0")]
+
+    assert accelerometer(engine, [customer()], readings) == [("ANN@example.org", T0, 0.5, 0.5, 0.5)]
+
+
 @pytest.mark.parametrize(("consent_from_date", "kept"), [(False, [T0 - 1, T0, T0 + 1]), (True, [T0, T0 + 1])])
 def test_readings_from_before_consent_are_dropped_where_dates_count(engine, consent_from_date, kept):
     readings = [reading(at=at) for at in (T0 - 1, T0, T0 + 1)]
@@ -86,6 +94,19 @@ def test_steps_are_kept_of_devices_of_curated_customers_alone(engine):
     steps = [step(SERIAL), step(SERIAL_2), step("no such device")]
 
     assert steps_at(engine, customers, [reading(ANN)], steps) == [(SERIAL, T0)]
+
+
+def test_a_step_that_was_delivered_under_two_spellings_of_the_device_is_one_and_keeps_the_least(engine):
+    spellings = [SPELLED, SPELLED.upper(), f" {SPELLED} "]
+    steps = [step(spelling) for spelling in spellings]
+
+    assert steps_at(engine, [customer(serial=SPELLED.title())], [reading()], steps) == [(f" {SPELLED} ", T0)]
+
+
+def test_steps_are_withheld_whatever_the_spelling_of_the_device_that_the_other_owner_registered(engine):
+    customers = [customer(ANN, serial=SPELLED), customer(BOB, serial=f"{SPELLED.upper()}  ", research=0)]
+
+    assert steps_at(engine, customers, [reading(ANN)], [step(SPELLED)]) == []
 
 
 def test_steps_of_a_device_that_trusted_people_share_are_kept_once(engine):

@@ -12,7 +12,7 @@ from pyspark.sql.types import StructType
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import ADDED
 from stedi_assets.transforms import tables
-from stedi_assets_tests.builders.rows import KEY
+from stedi_assets_tests.builders.rows import KEY, frame
 
 # (consent_from_date, on_timestamp_only): rows by table
 EXPECTED = {
@@ -72,8 +72,10 @@ class Reference:
             source: self._stored(self.landing(source))
             for source in ("customer", "accelerometer", "step_trainer")
         }
-        trusted = self._stored(tables.trusted_customers(landing["customer"].frame))
-        withheld = tables.shared_with_untrusted(landing["customer"].frame, trusted.frame)
+        # Nothing of the reference data is quarantined.
+        customers = landing["customer"].frame, frame(self.engine, "customer_quarantine", [])
+        trusted = self._stored(tables.trusted_customers(*customers))
+        withheld = tables.shared_with_untrusted(*customers, trusted.frame)
         found = {}
         for consent_from_date in (False, True):
             policy = {"consent_from_date": consent_from_date}

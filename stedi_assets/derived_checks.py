@@ -1,0 +1,183 @@
+"""The checks of trusted and curated tables: consent, the rows that are due, and pairs of one person.
+
+What consent means is computed in ``contracts.consent``, and which rows a table must have in
+``contracts.reconciliation``. This module gives both the tables of the run, and says what blocks and what warns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from stedi_assets.checks import Candidate, CheckOutcome, TableCheck
+from stedi_assets.contracts import consent, reconciliation
+from stedi_assets.privacy.pseudonym import pseudonym_key
+from stedi_assets.transforms import tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import DataFrame
+
+    from stedi_assets.contracts.reconciliation import Reconciliation
+
+_TO_SETTLE = (
+    "Customer records in quarantine may be withdrawals. To settle them, look at them with: stedi quarantine customer "
+    "--records 100; and replace their files by repaired ones."
+)
+
+
+def _consent(without_consent: Callable[..., DataFrame], candidate: Candidate, **more: object) -> CheckOutcome:
+    from_date = candidate.settings.consent_from_date
+    customers = candidate.read("customer_landing"), candidate.read("customer_quarantine")
+    failing = without_consent(candidate.frame, *customers, from_date=from_date, **more).count()
+    return CheckOutcome(
+        passed=failing == 0,
+        metadata={"rows": candidate.rows, "rows_without_consent": failing, "consent_from_date": from_date},
+    )
+
+
+def consent_of_trusted_customers(candidate: Candidate) -> CheckOutcome:
+    """No customer is here who does not consent now; a warning if a quarantined record may be a withdrawal."""
+    outcome = _consent(consent.customers_without_consent, candidate)
+    figures: dict[str, Any] = (
+        consent.held_back(
+            candidate.read("customer_landing"), candidate.read("customer_quarantine"), candidate.frame
+        )
+        .collect()[0]
+        .asDict()
+    )
+    outcome = replace(outcome, metadata={**outcome.metadata, **figures})
+    if not outcome.passed or not any(figures.values()):
+        return outcome
+    return CheckOutcome(
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={**outcome.metadata, "to_settle": _TO_SETTLE},
+    )
+
+
+def consent_of_pairs(candidate: Candidate) -> CheckOutcome:
+    """No pair of readings is here of a person who does not consent now."""
+    return _consent(consent.pairs_without_consent, candidate, key=pseudonym_key(candidate.settings))
+
+
+def reconcile_trusted_customers(candidate: Candidate) -> Reconciliation:
+    """Hold ``customer_trusted`` against its inputs."""
+    return reconciliation.customers(
+        candidate.frame, candidate.read("customer_landing"), candidate.read("customer_quarantine")
+    )
+
+
+def reconcile_curated_customers(candidate: Candidate) -> Reconciliation:
+    """Hold ``customer_curated`` against its inputs."""
+    return reconciliation.customers_with_readings(
+        candidate.frame, candidate.read("customer_trusted"), candidate.read("accelerometer_trusted")
+    )
+
+
+def reconcile_readings(candidate: Candidate) -> Reconciliation:
+    """Hold ``accelerometer_trusted`` against its inputs."""
+    return reconciliation.readings(
+        candidate.frame,
+        candidate.read("accelerometer_landing"),
+        candidate.read("customer_trusted"),
+        consent_from_date=candidate.settings.consent_from_date,
+    )
+
+
+def reconcile_steps(candidate: Candidate) -> Reconciliation:
+    """Hold ``step_trainer_trusted`` against its inputs."""
+    devices = consent.devices_of_consenting(
+        candidate.read("customer_landing"),
+        candidate.read("customer_quarantine"),
+        candidate.read("customer_trusted").withColumnRenamed("shareWithResearchAsOfDate", "agreed"),
+    )
+    return reconciliation.steps(
+        candidate.frame,
+        candidate.read("step_trainer_landing"),
+        candidate.read("customer_curated"),
+        devices,
+        consent_from_date=candidate.settings.consent_from_date,
+    )
+
+
+def reconcile_pairs(candidate: Candidate) -> Reconciliation:
+    """Hold ``machine_learning_curated`` against its inputs."""
+    return reconciliation.pairs(
+        candidate.frame,
+        candidate.read("step_trainer_trusted"),
+        candidate.read("accelerometer_trusted"),
+        candidate.read("customer_curated"),
+        key=pseudonym_key(candidate.settings),
+        on_timestamp_only=candidate.settings.ml_match == "timestamp",
+    )
+
+
+def same_person(candidate: Candidate) -> CheckOutcome:
+    """No step reading is paired with a stranger's accelerometer reading.
+
+    Pairs that are reconciled with each person's own readings need no second look. Other pairs are looked up half by
+    half, so that the pairs of strangers can be counted. Under ``STEDI_ML_MATCH=timestamp`` such pairs are what was
+    asked for: the check warns of them.
+    """
+    asked_for = candidate.settings.ml_match == "timestamp"
+    strangers = 0
+    if asked_for or candidate.reconciliation is None or not candidate.reconciliation.same:
+        own = reconciliation.pairs_of_one_person(
+            candidate.frame,
+            candidate.read("step_trainer_trusted"),
+            candidate.read("accelerometer_trusted"),
+            candidate.read("customer_curated"),
+            key=pseudonym_key(candidate.settings),
+        )
+        strangers = candidate.rows - own.count()
+    return CheckOutcome(
+        passed=strangers == 0,
+        metadata={"rows": candidate.rows, "pairs_of_strangers": strangers},
+        severity=dg.AssetCheckSeverity.WARN if asked_for else dg.AssetCheckSeverity.ERROR,
+    )
+
+
+def withheld_steps(candidate: Candidate) -> dict[str, int]:
+    """Step readings of curated customers' devices that are withheld, since they may be somebody untrusted's."""
+    shared = tables.shared_with_untrusted(
+        candidate.read("customer_landing"),
+        candidate.read("customer_quarantine"),
+        candidate.read("customer_trusted"),
+    )
+    reading = ["sensorReadingTime", "device", "distanceFromObject"]
+    steps = candidate.read("step_trainer_landing").select(*reading).distinct()
+    curated = candidate.read("customer_curated")
+    withheld = steps.join(curated, "device", "left_semi").join(shared, "device", "left_semi")
+    return {"withheld_readings": withheld.count()}
+
+
+(
+    CONSENT_OF_TRUSTED_CUSTOMERS,
+    CONSENT_OF_CUSTOMERS,
+    CONSENT_OF_READINGS,
+    CONSENT_OF_STEPS,
+    CONSENT_OF_PAIRS,
+) = (
+    TableCheck(
+        evaluate,
+        "Nobody is in here who does not consent to research now.",
+        reads=("customer_landing", "customer_quarantine"),
+    )
+    for evaluate in (
+        consent_of_trusted_customers,
+        partial(_consent, consent.customers_without_consent),
+        partial(_consent, consent.readings_without_consent),
+        partial(_consent, consent.steps_without_consent),
+        consent_of_pairs,
+    )
+)
+SAME_PERSON = TableCheck(
+    same_person,
+    "Every pair of readings is of one person.",
+    reads=("step_trainer_trusted", "accelerometer_trusted", "customer_curated"),
+)
