@@ -79,7 +79,10 @@ def test_sql_names_tables_with_and_without_their_database(stedi, graph):
 def test_sql_gives_an_empty_table_its_columns(stedi, graph):
     assert graph.lake.snapshot("customer_quarantine").files == {}
     code, out, _ = stedi("sql", "--csv", "SELECT * FROM customer_quarantine", lake=graph.lake_uri)
-    assert (code, out) == (0, "source_file,source_position,ingested_at,raw_text,reasons\n")
+    assert (code, out) == (
+        0,
+        "source_file,source_position,ingested_at,raw_text,reasons,persons,devices,snapshot_at\n",
+    )
 
 
 def test_sql_sees_what_is_published_now(stedi, sail_engine, tmp_path):

@@ -80,7 +80,7 @@ def test_a_table_of_an_earlier_version_is_not_read(lake):
         column.name for column in CONTRACT.columns if column.name not in OLD_COLUMNS
     ]
     with pytest.raises(
-        SchemaError, match=r"accelerometer_trusted was made by an earlier.*\(x, y\): materialize it"
+        SchemaError, match=r"accelerometer_trusted was made by an earlier.*\(x, y, person\): materialize it"
     ):
         require_columns(table, CONTRACT)
     require_columns(table, OLD)

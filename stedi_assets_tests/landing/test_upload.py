@@ -270,5 +270,5 @@ def test_wrong_usage(upload, arguments, lake):
 def test_a_folder_without_landing_files(upload, lake, tmp_path):
     (tmp_path / "folder").mkdir()
     code, out, err = upload(tmp_path / "folder")
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert "no landing files" in err
