@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.definitions import build_definitions
-from stedi_assets.settings import Settings
+from stedi_assets.definitions import build_definitions, defs
+from stedi_assets.settings import Settings, SettingsError, get_settings
 
 REPOSITORY = Path(__file__).parents[1]
 GROUPS = {
@@ -51,16 +51,11 @@ def test_loading_the_definitions_imports_no_library_that_only_some_steps_need():
     assert not libraries & set(run.stdout.split())
 
 
-def test_a_wrong_setting_stops_the_definitions_from_loading():
-    run = subprocess.run(
-        [sys.executable, "-c", "from stedi_assets.definitions import defs; defs(None)"],
-        env=os.environ | {"STEDI_SPARK": "snail"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 1
-    assert "SettingsError: STEDI_SPARK: no such engine; use sail, " in run.stderr
+def test_a_wrong_setting_stops_the_definitions_from_loading(monkeypatch):
+    monkeypatch.setenv("STEDI_SPARK", "snail")
+    get_settings.cache_clear()
+    with pytest.raises(SettingsError, match=r"^STEDI_SPARK: no such engine; use sail, "):
+        defs(None)
 
 
 def test_every_table_but_the_ledger_is_an_asset_in_its_group(specs):
