@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.contracts.sources import PROVENANCE
+from stedi_assets.contracts.sources import ADDED
 from stedi_assets.privacy import erasure
 from stedi_assets.privacy.erasure import ErasureError, forget, survey
 from stedi_assets.privacy.raw_files import RewriteError, rewrite
@@ -92,7 +92,7 @@ def others(graph: Graph) -> dict[str, list[str]]:
     found = {}
     for name in CONTRACTS:
         if name != "landing_files":
-            rows = [{k: v for k, v in row.items() if k not in PROVENANCE} for row in graph.table(name)]
+            rows = [{k: v for k, v in row.items() if k not in ADDED} for row in graph.table(name)]
             marks = [mark.lower() for mark in (*MARKS, CUSTOMER_KEY, "note of")]
             found[name] = sorted(
                 text for text in map(repr, rows) if not any(m in text.lower() for m in marks)
