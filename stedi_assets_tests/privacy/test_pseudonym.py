@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets.privacy.pseudonym import fingerprint, key_file, pseudonym_key
+from stedi_assets.privacy.pseudonym import existing_key, fingerprint, key_file, pseudonym_key
 from stedi_assets.settings import Settings, SettingsError
 
 
@@ -80,3 +80,21 @@ def test_a_fingerprint_tells_keys_apart_and_shows_nothing_of_a_key():
     assert fingerprint(b"a key of 16 letters") == fingerprint(b"a key of 16 letters")
     assert fingerprint(b"a key of 16 letters") != fingerprint(b"b key of 16 letters")
     assert re.fullmatch("[0-9a-f]{16}", fingerprint(b"a key of 16 letters"))
+
+
+def test_a_key_that_is_asked_for_and_not_there_is_not_made(settings):
+    assert existing_key(settings) is None
+    assert not key_file(settings).exists()
+    assert existing_key(settings.model_copy(update={"lake_uri": "s3://bucket/lake"})) is None
+    made = pseudonym_key(settings)
+    assert existing_key(settings) == made
+
+
+@pytest.mark.parametrize("content", ["", "0123456789"])
+def test_a_key_that_is_not_whole_is_refused(settings, content):
+    key_file(settings).parent.mkdir()
+    key_file(settings).write_text(content)
+    with pytest.raises(SettingsError, match=r"pseudonym\.key: the file is no whole key") as refused:
+        pseudonym_key(settings)
+    assert content == "" or content not in str(refused.value)
+    assert key_file(settings).read_text() == content
