@@ -1,4 +1,4 @@
-"""The command ``relocate``, which registers a moved or copied lake."""
+"""Commands that look after a lake as a whole: ``relocate`` and ``upgrade``."""
 
 from __future__ import annotations
 
@@ -22,3 +22,20 @@ def relocate() -> None:
             f"The key of the pseudonyms was kept beside the old lake, in .stedi/pseudonym.key: bring it to {key} "
             "before the next run"
         )
+
+
+@app.command()
+def upgrade() -> None:
+    """Give the tables of a lake that an earlier version made the columns that they lack. Let no run be in progress."""
+    from stedi_assets.lake.lake import Lake
+    from stedi_assets.landing.upgrade import upgrade as upgrade_lake
+
+    upgraded = upgrade_lake(Lake(get_settings()))
+    for table, rows in upgraded.items():
+        say(f"{table}: {rows:,} rows upgraded")
+    if upgraded:
+        say(
+            "Run the job refresh now: the next run reads every raw file again, and refreshes all other tables."
+        )
+    else:
+        say("Nothing to upgrade: landing and quarantine tables have all columns of this version.")

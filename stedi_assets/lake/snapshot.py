@@ -17,8 +17,9 @@ from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.ownership import is_below
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
+    import polars as pl
     from pyiceberg.table import Table
     from pyspark.sql import DataFrame
 
@@ -165,3 +166,18 @@ def read_files(contract: Contract, files: Collection[str], engine: SparkEngine) 
     view = f"{contract.name}_{uuid.uuid4().hex}"
     frame.createTempView(view)
     return engine.session.table(view)
+
+
+def read_batches(table: Table, columns: Collection[str]) -> Iterator[pl.DataFrame]:
+    """Read columns of a table's current snapshot without an engine, a data file at a time.
+
+    PyIceberg's own reader of batches holds as many data files in memory as it has read ahead.
+    """
+    import polars as pl
+    from pyiceberg.io.pyarrow import ArrowScan
+
+    scan = table.scan(selected_fields=tuple(columns))
+    reader = ArrowScan(scan.table_metadata, scan.io, scan.projection(), scan.row_filter)
+    for task in scan.plan_files():
+        for batch in reader.to_record_batches([task]):
+            yield pl.DataFrame(pl.from_arrow(batch))
