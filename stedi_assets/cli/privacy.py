@@ -11,7 +11,8 @@ from stedi_assets.cli.common import CommandError, app, print_table, say
 from stedi_assets.settings import get_settings
 
 if TYPE_CHECKING:
-    from stedi_assets.privacy.erasure import Findings
+    from stedi_assets.privacy.erasure import Erasure
+    from stedi_assets.privacy.findings import Findings
     from stedi_assets.settings import Settings
 
 # Dagster's states of a run that may still write to the lake.
@@ -20,7 +21,7 @@ _UNFINISHED = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 
 @app.command()
 def forget(
-    email: Annotated[str, typer.Argument(help="E-mail address of the person, in any case.")],
+    email: Annotated[str, typer.Argument(help="E-mail address of the person, in any spelling.")],
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -35,8 +36,9 @@ def forget(
     from stedi_assets.lake.publication import PublishConflictError
     from stedi_assets.privacy import erasure
     from stedi_assets.privacy.raw_files import RewriteError
+    from stedi_assets.records.identity import person_of
 
-    if "@" not in email.strip("@ "):
+    if "@" not in person_of(email).strip("@"):
         raise typer.BadParameter("that is no e-mail address")
     settings = get_settings()
     lake = Lake(settings)
@@ -53,16 +55,22 @@ def forget(
     if erased.found != found:
         say("Found when all landing files were read:")
         _print_findings(erased.found)
+    _print_erasure(erased)
+    if erased.mentions or erased.nameless or erased.unreadable:
+        raise typer.Exit(3)
+
+
+def _print_erasure(erased: Erasure) -> None:
     say(
         f"Erased. Of history went {erased.history.snapshots:,} snapshots and {erased.history.files:,} files "
         f"({erased.history.bytes:,} bytes)."
     )
     for path, count in erased.mentions.items():
         say(f"Look at {path}: it still has the address, {count} times, in what is not the person's record")
+    for path, count in erased.nameless.items():
+        say(f"Look at {path}: {count} of its quarantined records name nobody and may be the person's")
     for path in erased.unreadable:
-        say(f"Look at {path}: it cannot be read, so nobody knows whom it has")
-    if erased.mentions or erased.unreadable:
-        raise typer.Exit(3)
+        say(f"Look at {path}: it cannot be read and may have records of the person")
 
 
 def _print_findings(found: Findings) -> None:

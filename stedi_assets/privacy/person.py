@@ -1,21 +1,23 @@
-"""Whose records are whose: what identifies a person, and which rows of any table and which raw texts are theirs.
+"""Whose records are whose: what identifies a person in the lake, and which rows of any table are the person's.
 
-How such rows are erased belongs in ``erasure``.
+Rows are told by the columns in which the record reader stored whose they are. How such rows are erased belongs in
+``erasure``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import re
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from stedi_assets.lake.snapshot import require_files, snapshot_of
-from stedi_assets.privacy.pseudonym import pseudonym_key
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.lake.evolution import require_columns
+from stedi_assets.lake.snapshot import read_batches, require_files, snapshot_of
+from stedi_assets.privacy.pseudonym import published_key
+from stedi_assets.records.identity import person_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,12 +25,10 @@ if TYPE_CHECKING:
     from stedi_assets.lake.lake import Lake
     from stedi_assets.settings import Settings
 
-# An address ends where no address goes on: joann@example.org is not ann@example.org.
-_BEFORE = r"(?<![a-z0-9._%+\-])"
-_BEHIND = r"(?![a-z0-9\-]|\.[a-z0-9])"
-_ADDRESS = re.compile(r"""[^\s"',:;<>(){}\[\]\\]+@[^\s"',:;<>(){}\[\]\\]+""")
-# As JSON writes characters, and as quarantine writes bytes that are not UTF-8.
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x[0-9a-f]{2}|(.))", re.DOTALL)
+_IDENTITY = ("person", "device", "persons", "devices", "customer_key")
+_PLACE = ("source_file", "source_position")
+# Tables that say whose a device is.
+_OWNERS = ("customer_landing", "customer_quarantine")
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,115 +36,103 @@ class Person:
     """What identifies a person in the lake; none of it belongs in a log.
 
     Attributes:
-        email: E-mail, trimmed, in lower case.
-        names: Names under which the person is registered.
-        devices: Serial numbers of devices that nobody else is registered with.
-        shared_devices: Those of devices that others are registered with too.
-        customer_key: The person's pseudonym under the key in force; None where no table has pseudonyms.
+        person: The person, as ``person_of`` spells an address; None for records that name nobody.
+        devices: Devices that nobody else is registered with.
+        shared_devices: Devices that others are registered with too.
+        customer_key: The person's pseudonym; None where no table has pseudonyms.
     """
 
-    email: str
-    names: frozenset[str] = frozenset()
+    person: str | None
     devices: frozenset[str] = frozenset()
     shared_devices: frozenset[str] = frozenset()
     customer_key: str | None = None
 
-    def rows_of(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The person's rows of any table of the lake, told by its columns.
+    def rows_of(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The person's rows of any table of the lake.
 
-        A reading of a shared device is nobody's in particular: it may be another owner's.
+        A quarantined record is the person's if it names the person, or if it names nobody, but a device that only the
+        person is registered with. A reading of a shared device is nobody's in particular: it may be another owner's.
+
+        Args:
+            rows: Rows with the columns of the table that say whose a row is.
         """
-        if "email" in frame.columns:
-            return frame.filter(normalised("email") == self.email)
-        if "user" in frame.columns:
-            return frame.filter(normalised("user") == self.email)
-        if "customer_key" in frame.columns:
-            return frame.filter(pl.col("customer_key") == pl.lit(self.customer_key, pl.String))
-        if "raw_text" in frame.columns:
-            return frame.filter(pl.Series([self.is_in(text) for text in frame["raw_text"]], dtype=pl.Boolean))
-        if "serialNumber" in frame.columns:
-            return frame.filter(pl.col("serialNumber").is_in(list(self.devices)))
-        return frame.clear()
+        person = pl.lit(self.person, pl.String)
+        if "persons" in rows.columns:
+            names_device = pl.col("devices").list.eval(pl.element().is_in(list(self.devices))).list.any()
+            of_device = (pl.col("persons").list.len() == 0) & names_device
+            return rows.filter(pl.col("persons").list.contains(person) | of_device)
+        if "person" in rows.columns:
+            return rows.filter(pl.col("person") == person)
+        if "customer_key" in rows.columns:
+            return rows.filter(pl.col("customer_key") == pl.lit(self.customer_key, pl.String))
+        if "device" in rows.columns:
+            return rows.filter(pl.col("device").is_in(list(self.devices)))
+        return rows.clear()
 
-    def is_in(self, raw_text: str) -> bool:
-        """Whether a quarantined record is the person's.
-
-        It is if it has the person's e-mail, or the name or a device while no other address says whose it is.
-        """
-        text = _ESCAPE.sub(_unescaped, raw_text).lower()
-        if self._address.search(text):
-            return True
-        addresses = _ADDRESS.findall(text)
-        if not all(self.email.startswith(found) or self.email.endswith(found) for found in addresses):
-            return False
-        return self._other_marks is not None and bool(self._other_marks.search(text))
-
-    @property
-    def marks(self) -> list[str]:
-        """Texts that are in no file but for the person, in lower case."""
-        return [mark.lower() for mark in (self.email, self.customer_key, *self.devices) if mark]
-
-    @cached_property
-    def _address(self) -> re.Pattern[str]:
-        return address_pattern(self.email)
-
-    @cached_property
-    def _other_marks(self) -> re.Pattern[str] | None:
-        marks = [re.escape(mark.lower()) for mark in (*self.names, *self.devices) if mark.strip()]
-        return re.compile(rf"(?<!\w)(?:{'|'.join(marks)})(?!\w)") if marks else None
+    def by_device_alone(self) -> Person:
+        """The person as far as records that name nobody tell."""
+        return replace(self, person=None)
 
 
 def identify(lake: Lake, settings: Settings, email: str) -> Person:
-    """Find what else identifies the person with an e-mail, as the customer records say now."""
-    who = email.strip().lower()
-    columns = ("email", "customerName", "serialNumber")
-    names: set[str] = set()
-    devices: set[str] = set()
-    for batch in rows(lake, "customer_landing", columns):
-        own = batch.filter(normalised("email") == who)
-        names.update(own["customerName"].drop_nulls().str.strip_chars())
-        devices.update(own["serialNumber"].drop_nulls())
-    shared: set[str] = set()
-    for batch in rows(lake, "customer_landing", columns):
-        others = batch.filter(normalised("email") != who, pl.col("serialNumber").is_in(list(devices)))
-        shared.update(others["serialNumber"])
-    has_pseudonyms = lake.find_table("machine_learning_curated") is not None
-    key = hmac.new(pseudonym_key(settings), who.encode(), hashlib.sha256) if has_pseudonyms else None
+    """Find what else identifies the person with an e-mail, as customer records say now, quarantined ones included.
+
+    Args:
+        lake: The lake.
+        settings: Has the key of pseudonyms.
+        email: The person's e-mail, in any spelling.
+
+    Raises:
+        SchemaError: The lake was made by another version of this package.
+        SettingsError: The lake's pseudonyms were made with another key than the settings have.
+    """
+    person = person_of(email)
+    devices = {device for owner, device in _registrations(lake) if owner == person}
+    shared = {device for owner, device in _registrations(lake) if owner != person and device in devices}
     return Person(
-        who,
-        frozenset(names),
-        frozenset(devices - shared),
-        frozenset(shared),
-        key.hexdigest() if key else None,
+        person, frozenset(devices - shared), frozenset(shared), _customer_key(lake, settings, person)
     )
 
 
-def rows(lake: Lake, table: str, columns: Iterable[str] = ("*",)) -> Iterator[pl.DataFrame]:
-    """The rows of a table's current snapshot, batch by batch; none if it was never published.
+def identity_columns(table: str) -> list[str]:
+    """The columns that say whose a row of a table is; none in a table that knows nobody."""
+    return [column.name for column in CONTRACTS[table].columns if column.name in _IDENTITY]
+
+
+def rows(lake: Lake, table: str) -> Iterator[pl.DataFrame]:
+    """Read whose the rows of a table are, and where they come from, in parts; none if it was never published.
 
     Raises:
         LakeError: A data file is missing or damaged.
+        SchemaError: Another version of this package made the table.
     """
+    contract = CONTRACTS[table]
     loaded = lake.find_table(table)
     if loaded is None or loaded.current_snapshot() is None:
         return
+    require_columns(loaded, contract)
     require_files(lake, table, snapshot_of(loaded))
-    for batch in loaded.scan(selected_fields=tuple(columns)).to_arrow_batch_reader():
-        yield pl.DataFrame(pl.from_arrow(batch))
+    places = [column.name for column in contract.columns if column.name in _PLACE]
+    yield from read_batches(loaded, [*identity_columns(table), *places])
 
 
-def address_pattern(email: str) -> re.Pattern[str]:
-    """What finds an e-mail in text in lower case, and no longer address that contains it."""
-    return re.compile(_BEFORE + re.escape(email) + _BEHIND)
+def _registrations(lake: Lake) -> Iterable[tuple[str, str]]:
+    """Every (person, device) of the customer records; of a quarantined record each person with each device."""
+    for table in _OWNERS:
+        for batch in rows(lake, table):
+            people = batch if "person" in batch.columns else _each_with_each(batch)
+            # No device, in a record that an earlier version read, is nobody's.
+            named = people.select("person", "device").filter(pl.col("device") != "")
+            yield from named.unique().iter_rows()
 
 
-def normalised(column: str) -> pl.Expr:
-    """E-mails as they are matched: trimmed, in lower case."""
-    return pl.col(column).str.strip_chars().str.to_lowercase()
+def _each_with_each(quarantined: pl.DataFrame) -> pl.DataFrame:
+    named = quarantined.select(person="persons", device="devices")
+    return named.explode("person", empty_as_null=False).explode("device", empty_as_null=False)
 
 
-def _unescaped(escape: re.Match[str]) -> str:
-    if escape[1]:
-        return chr(int(escape[1], 16))
-    # Any other escape but of a quote, a slash or a backslash stands for a character that no address has.
-    return escape[2] if escape[2] in ("/", '"', "\\") else "\ufffd"
+def _customer_key(lake: Lake, settings: Settings, person: str) -> str | None:
+    table = lake.find_table("machine_learning_curated")
+    if table is None or not snapshot_of(table).rows:
+        return None
+    return hmac.new(published_key(table, settings), person.encode(), hashlib.sha256).hexdigest()

@@ -1,7 +1,7 @@
-"""Raw files rewritten without some of their records, and searched: the only place where landing files are changed.
+"""Raw files rewritten without some of their records, and searched: the only module that changes landing files.
 
-A file is held in memory while it is rewritten. Which records go is for the caller to say; how they are taken out of
-a text belongs in ``privacy.removal``.
+A file is held in memory while it is rewritten. The caller says which records go; how records are taken out of a text
+belongs in ``removal``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import os
-import re
 import shutil
 import zlib
 from contextlib import suppress
@@ -20,12 +19,13 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
 from stedi_assets.errors import StediError
 from stedi_assets.landing.files import LandingFile, list_landing
-from stedi_assets.privacy.person import address_pattern
 from stedi_assets.privacy.removal import RemovalError, remove_records
+from stedi_assets.records.identity import person_of
+from stedi_assets.records.mentions import mentions_in
 from stedi_assets.sources import SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from stedi_assets.lake.lake import Lake
     from stedi_assets.records.source import Parsed
@@ -40,7 +40,10 @@ _COMPRESS: dict[str | None, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "bz2": bz2.compress,
 }
-_SEARCH_BYTES = 16 * 1024 * 1024
+_SEARCH_BYTES = 1024 * 1024
+# No address is as long, even with each character escaped.
+_OVERLAP_BYTES = 4096
+_BLANKS = bytes(range(0x21)) + b"\x7f"
 
 
 class RewriteError(StediError):
@@ -48,16 +51,16 @@ class RewriteError(StediError):
 
 
 def rewrite(lake: Lake, source: str, file: LandingFile, doomed: Callable[[Parsed], set[int]]) -> None:
-    """Rewrite a raw file without some records; every other byte stays, but for a separator each.
+    """Rewrite a raw file without some records; of the other bytes at most a separator for each record goes.
 
     Args:
         lake: The lake.
         source: The file's source.
         file: The file as it was listed.
-        doomed: Positions of the records that go, given all records of the file.
+        doomed: Gives the positions of the records that go, from all records of the file.
 
     Raises:
-        RewriteError: The file changed meanwhile, or damage in it ties its records together.
+        RewriteError: The file changed meanwhile, or it is so damaged that its records depend on each other.
     """
     delivered = lake.filesystem.cat_file(f"{lake.uri}/{file.path}")
     if len(delivered) != file.size:
@@ -73,8 +76,8 @@ def rewrite(lake: Lake, source: str, file: LandingFile, doomed: Callable[[Parsed
         )
     except RemovalError:
         raise RewriteError(
-            f"{file.path} is so damaged that taking a record out would change what others are: take the person's "
-            "out by hand, then run this again"
+            f"{file.path} is so damaged that without the person's records other records would be read in another way: "
+            "take the person's records out by hand, then run this again"
         ) from None
     if shortened is not None:
         _replace_file(lake, file.path, _COMPRESS[file.compression](shortened))
@@ -97,7 +100,7 @@ def _replace_file(lake: Lake, path: str, content: bytes) -> None:
 
 
 def mentions(lake: Lake, email: str) -> dict[str, int]:
-    """How often files in landing folders still have an e-mail, by path; those that are never read are searched too."""
+    """How often files in landing folders name a person, by path; files that no run reads are searched, too."""
     found = {}
     for source in SOURCES:
         listing = list_landing(lake, source)
@@ -106,19 +109,29 @@ def mentions(lake: Lake, email: str) -> dict[str, int]:
                 suppress(OSError, EOFError, zlib.error),
                 lake.filesystem.open(f"{lake.uri}/{path}", compression="infer") as stream,
             ):
-                found[path] = _occurrences(email, stream)
+                found[path] = sum(_occurrences(person_of(email), text) for text in _texts(stream))
     return {path: count for path, count in found.items() if count}
 
 
-def _occurrences(email: str, stream: BinaryIO) -> int:
-    pattern = re.compile(address_pattern(email).pattern.encode())
-    overlap = len(email.encode()) + 2
-    count, window, first = 0, b"", 0
-    while text := stream.read(_SEARCH_BYTES):
-        window += text.lower()
-        last = len(window) - overlap
-        count += sum(first <= match.start() < last for match in pattern.finditer(window))
-        # One byte more, to see what stands before.
-        first = 1 if last > 0 else first
-        window = window[max(0, last - 1) :]
-    return count + sum(first <= match.start() for match in pattern.finditer(window))
+def _texts(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file; a long line in parts that overlap, so that each address is whole in one of them."""
+    rest = b""
+    while block := stream.read(_SEARCH_BYTES):
+        *whole, rest = (rest + block).split(b"\n")
+        if len(rest) > _SEARCH_BYTES:
+            whole.append(rest)
+            rest = rest[-_OVERLAP_BYTES:]
+        yield from whole
+    yield rest
+
+
+def _occurrences(person: str, text: bytes) -> int:
+    """How often a text names a person; once, if it spells the person otherwise than the tables do."""
+    is_plain = text.isascii() and b"\\" not in text
+    if is_plain and person.encode().translate(None, _BLANKS) not in text.translate(None, _BLANKS).lower():
+        # Nothing but case and blanks could hide an address here. Looking further takes fifty times as long.
+        return 0
+    shown = text.decode(errors="backslashreplace")
+    if person not in mentions_in(shown).persons:
+        return 0
+    return max(1, shown.lower().count(person))

@@ -1,6 +1,7 @@
 """Text without some of its records: their bytes go, with a separator each, and every other record stays as it was.
 
-Here: which bytes to leave out, and the proof that nothing else changed. Not here: whose records go, and files.
+This module says which bytes to leave out, and proves that no other record changed. Whose records go, and how files
+are read and written, belongs in ``raw_files``.
 """
 
 from __future__ import annotations
@@ -32,16 +33,19 @@ class RemovalError(StediError):
 def remove_records(
     text: bytes, source: Source, *, is_csv: bool, doomed: Callable[[Parsed], set[int]]
 ) -> bytes | None:
-    """Leave records out of the text of a file; None if none are to go.
+    """Leave records out of the text of a file.
 
     Args:
         text: The whole file, uncompressed.
         source: Its fields and rules.
         is_csv: Whether it is CSV; JSON otherwise.
-        doomed: Positions of the records that go, given all records of the file.
+        doomed: Gives the positions of the records that go, from all records of the file.
+
+    Returns:
+        The text without the records; None if no record goes.
 
     Raises:
-        RemovalError: In damaged text, what is one record can depend on the record before it.
+        RemovalError: The text is so damaged that other records would be read in another way.
     """
     before = _parse(text, source, is_csv=is_csv)
     gone = doomed(before)
@@ -49,9 +53,9 @@ def remove_records(
         return None
     kept = _records(before, gone)
     for cuts, filling in (
-        # As a delivery without those records would have been.
+        # As if the records had never been delivered.
         (_row_cuts(text, before, gone) if is_csv else _cuts_with_separators(text, gone), b""),
-        # Where a record stood between broken ones, a newline keeps these apart.
+        # Where a record stood between broken records, a newline keeps the broken records apart.
         (_row_cuts(text, before, gone) if is_csv else _cuts(text, gone), b"\n"),
     ):
         shortened = _without(text, cuts, filling)
@@ -68,7 +72,7 @@ def _parse(text: bytes, source: Source, *, is_csv: bool) -> Parsed:
 
 
 def _records(parsed: Parsed, gone: set[int]) -> tuple[pl.DataFrame, ...]:
-    """The landed and the quarantined records in order, but for those that are gone, wherever they stand."""
+    """The landed and the quarantined records that stay, in order, without their positions."""
     return tuple(
         frame.remove(frame["source_position"].is_in(list(gone))).drop("source_position")
         for frame in (parsed.landed, parsed.quarantined)
@@ -88,7 +92,7 @@ def _cuts(text: bytes, gone: set[int]) -> list[tuple[int, int]]:
 
 
 def _cuts_with_separators(text: bytes, gone: set[int]) -> list[tuple[int, int]]:
-    """Start and end of neighbouring JSON records that go together, with the separator that they leave over."""
+    """Start and end of JSON records that go, neighbours as one, each with the separator that nobody needs any more."""
     return [
         _with_separator(text, behind_last, start, end, next_start)
         for behind_last, start, end, next_start in _runs(text, gone)
@@ -96,7 +100,7 @@ def _cuts_with_separators(text: bytes, gone: set[int]) -> list[tuple[int, int]]:
 
 
 def _runs(text: bytes, gone: set[int]) -> Iterator[tuple[int, int, int, int]]:
-    """For each run of neighbours that go: end of the record before, its start, its end, start of the record after."""
+    """For each run of neighbours that go: end of the record before, start, end, start of the record behind."""
     behind_last, run_start, run_end = 0, -1, -1
     for start, end, _ in split_records(text, final=True).spans:
         if start in gone:
