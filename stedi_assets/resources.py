@@ -4,20 +4,24 @@ See https://docs.dagster.io/guides/build/external-resources. What a resource doe
 meets Dagster. An error of ours or of AWS becomes a failure of a run here, too.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from stedi_assets.contracts.contract import Contract
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.engine.session import SparkEngine
 from stedi_assets.errors import StediError
 from stedi_assets.lake.aws_errors import explain, is_transient
 from stedi_assets.lake.lake import Lake
+from stedi_assets.lake.lineage import CODE_VERSION, POLICIES
 from stedi_assets.lake.pinned import PinnedSnapshots
-from stedi_assets.lake.publication import RUN_ID, Staged, publish
+from stedi_assets.lake.publication import RUN_ID, PublishConflictError, Staged, publish
 from stedi_assets.lake.snapshot import Snapshot
+from stedi_assets.privacy.pseudonym import KEY_FINGERPRINT, fingerprint, pseudonym_key
 from stedi_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 
 # Clients try again for some seconds by themselves; this is for what takes longer. Bad data is never tried again.
 RETRIES, RETRY_AFTER_SECONDS = 2, 30
+# How often a step is computed again since another run published what it depends on.
+ATTEMPTS_AGAIN = 4
 
 
 @contextmanager
@@ -50,6 +56,28 @@ def failing_clearly(lake: Lake, what: str) -> Iterator[None]:
         if is_transient(error):
             raise dg.RetryRequested(RETRIES, RETRY_AFTER_SECONDS) from failure
         raise failure from None
+
+
+@contextmanager
+def computed_again(snapshots: PinnedSnapshots, what: str, attempt: int) -> Iterator[None]:
+    """Turn errors into failures as ``failing_clearly`` does, and compute a step again where another run was first.
+
+    The step begins anew, on tables as they are then.
+
+    Args:
+        snapshots: The tables of the run.
+        what: What is being done, by the name of its table.
+        attempt: How often Dagster has tried the step before.
+    """
+    try:
+        with failing_clearly(snapshots.lake, what):
+            yield
+    except dg.Failure as failure:
+        if not isinstance(failure.__cause__, PublishConflictError) or attempt >= ATTEMPTS_AGAIN:
+            raise
+        snapshots.release()
+        # The other run may be amid its tables: 0, 1, 3, 7 s later it may have come to the one that is missing.
+        raise dg.RetryRequested(ATTEMPTS_AGAIN, 2**attempt - 1) from failure
 
 
 def _without_quotation(error: Exception, what: str) -> str | None:
@@ -81,6 +109,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
     What is staged has passed its audit before it gets here; see ``assets.lake_table``.
     """
 
+    settings: dg.ResourceDependency[Settings]
     lake: dg.ResourceDependency[Lake]
     snapshots: dg.ResourceDependency[PinnedSnapshots]
 
@@ -88,13 +117,27 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """Publish a staged table.
 
         Raises:
-            dg.Failure: Another run published the table meanwhile, or a file is gone that the table was made from.
+            dg.RetryRequested: Another run published the table, or what decides consent, meanwhile.
+            dg.Failure: That happened time after time, or a file is gone that the table was made from.
         """
-        with failing_clearly(self.lake, obj.contract.name):
+        attempt = context.step_context.previous_attempt_count
+        with computed_again(self.snapshots, obj.contract.name, attempt):
             self.snapshots.require_files()
-            snapshot = publish(self.lake, obj, {RUN_ID: context.run_id})
+            snapshot = publish(
+                self.lake, obj, {RUN_ID: context.run_id, **self._made_by(context, obj.contract)}
+            )
         self.snapshots.published(obj.contract.name, snapshot)
         context.add_output_metadata(publication_metadata(self.lake, obj.contract.name, snapshot))
+
+    def _made_by(self, context: dg.OutputContext, contract: Contract) -> dict[str, str]:
+        """What the summary of a snapshot says of how a table was made: code, policies, and the key of pseudonyms."""
+        made_by = {
+            CODE_VERSION: context.asset_spec.code_version or "",
+            POLICIES: json.dumps(self.settings.policies, sort_keys=True),
+        }
+        if any(column.privacy == "pseudonym" for column in contract.columns):
+            made_by[KEY_FINGERPRINT] = fingerprint(pseudonym_key(self.settings))
+        return made_by
 
     def load_input(self, context: dg.InputContext) -> "DataFrame":
         """The table as this run sees it."""
@@ -127,5 +170,5 @@ def build_resources(settings: Settings, engine: SparkEngine) -> dict[str, Any]:
         "lake": lake,
         "engine": engine,
         "snapshots": snapshots,
-        "io_manager": LakeIOManager(lake=lake, snapshots=snapshots),
+        "io_manager": LakeIOManager(settings=settings, lake=lake, snapshots=snapshots),
     }

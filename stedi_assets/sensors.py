@@ -1,18 +1,121 @@
-"""The sensor on landing files: anything new, changed or gone brings the tables concerned up to date."""
+"""The sensor: it asks for tables whose landing files are new, changed or gone, and for tables that a run has left.
+
+See https://docs.dagster.io/guides/automate/sensors. Which table is stale belongs in ``lake.lineage``.
+"""
 
 import hashlib
 import json
-from typing import Any
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.jobs import refresh
+from stedi_assets.lake.evolution import is_made_of_files
 from stedi_assets.lake.lake import Lake
+from stedi_assets.lake.lineage import stale_tables
 from stedi_assets.landing.files import Listing, list_landing
+from stedi_assets.landing.ingest import KINDS
+from stedi_assets.landing.ledger import read_ledger
 from stedi_assets.resources import failing_clearly
 from stedi_assets.sources import SOURCES
 
 INTERVAL_SECONDS = 30
+# However often a run has failed, another one is asked for after this time.
+LONGEST_PAUSE_SECONDS = 3600
+# A run whose process died stays in progress for ever where nothing monitors runs.
+LONGEST_RUN = timedelta(hours=1)
+_IN_PROGRESS = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+@dataclass
+class Cursor:
+    """What the sensor remembers from one evaluation to the next.
+
+    Attributes:
+        requests: Number of requests so far.
+        files: A digest of each source's landing files.
+        settled: The landing files and the ledger when the ledger last had every file as it is, as a digest.
+        left: Tables that a run has left, as they were at the last evaluation.
+        asked: How often these tables were asked for.
+        next_at: When they may be asked for again, epoch s.
+    """
+
+    requests: int = 0
+    files: dict[str, str] = field(default_factory=dict)
+    settled: str = ""
+    left: list[str] = field(default_factory=list)
+    asked: int = 0
+    next_at: float = 0
+
+    def is_due(self, left: set[str], now: float) -> bool:
+        """Whether to ask for what is left: at the second look, then after pauses that double each time."""
+        if sorted(left) != self.left:
+            self.left, self.asked, self.next_at = sorted(left), 0, 0
+            return False
+        if not left or now < self.next_at:
+            return False
+        self.asked += 1
+        self.next_at = now + min(INTERVAL_SECONDS * 2**self.asked, LONGEST_PAUSE_SECONDS)
+        return True
+
+
+@dg.sensor(
+    job=refresh,
+    minimum_interval_seconds=INTERVAL_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "Requests a run of the landing tables whose files changed, of tables that are stale, and of all that is made "
+        "from them."
+    ),
+)
+def landing_files_sensor(
+    context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]
+) -> dg.SensorResult:
+    """Compare the landing folders with what they were at the last evaluation, and the tables with their inputs.
+
+    A changed file is asked for at once. What a run has left, since it died or failed, is asked for until it is done.
+    The number of requests is part of the run key, since Dagster remembers keys for ever and a folder may come to look
+    as it did before.
+    """
+    cursor = Cursor(**json.loads(context.cursor or "{}"))
+    repository = context.repository_def
+    assert repository is not None  # noqa: S101 - the daemon and the tests both evaluate the sensor in a repository
+    with failing_clearly(lake, "landing_files_sensor"):
+        listings = {source: list_landing(lake, source) for source in SOURCES}
+        files = {source: _digest(listing) for source, listing in listings.items() if listing.files}
+        changed = [source for source in SOURCES if files.get(source) != cursor.files.get(source)]
+        cursor.files = files
+        # While a run is in progress, tables are stale because the run has not come to them yet.
+        left = None if _is_busy(context.instance) else _left(lake, repository, listings, cursor)
+    is_due = left is not None and cursor.is_due(left, time.time())
+    if not changed and not is_due:
+        reason = f"{', '.join(left)} will be asked for again." if left else _NOTHING_TO_DO
+        return dg.SensorResult(skip_reason=reason, cursor=json.dumps(asdict(cursor)))
+    cursor.requests += 1
+    digests = "-".join(files.get(source, "none") for source in changed) or "left"
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(
+                run_key=f"{cursor.requests}-{digests}",
+                asset_selection=sorted(_selection(repository, changed, left or set())),
+                tags={"stedi/sources": ",".join(changed), "stedi/left": ",".join(sorted(left or ()))},
+            )
+        ],
+        cursor=json.dumps(asdict(cursor)),
+    )
+
+
+_NOTHING_TO_DO = "No landing file is new, changed or gone, and no table is stale."
 
 
 def _digest(listing: Listing) -> str:
@@ -20,40 +123,46 @@ def _digest(listing: Listing) -> str:
     return hashlib.sha256(identities.encode()).hexdigest()[:16]
 
 
-@dg.sensor(
-    job=refresh,
-    minimum_interval_seconds=INTERVAL_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Requests a run of the landing tables whose files changed, and of everything made from them.",
-)
-def landing_files_sensor(
-    context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]
-) -> dg.SensorResult | dg.SkipReason:
-    """Compare the landing folders with what they were at the last request.
+def _selection(
+    repository: dg.RepositoryDefinition, changed: Iterable[str], left: set[str]
+) -> set[dg.AssetKey]:
+    """The tables of changed sources, the tables that are left, and all that is made from them.
 
-    The cursor has a digest of each source's files and the number of requests so far. The number is part of the
-    run key, since Dagster remembers keys for ever and a folder may come to look as it did before.
+    A landing table that is left is read alone: if it gets new rows, what is made from it is stale. A file that cannot
+    be read would refresh every table time and again.
     """
-    cursor: dict[str, Any] = json.loads(context.cursor or '{"requests": 0, "files": {}}')
-    with failing_clearly(lake, "landing_files_sensor"):
-        files = {
-            source: _digest(listing) for source in SOURCES if (listing := list_landing(lake, source)).files
+    made_of_files = {table for table in left if is_made_of_files(CONTRACTS[table])}
+    tables = {f"{source}_{kind}" for source in changed for kind in KINDS} | left - made_of_files
+    below = dg.AssetSelection.assets(*sorted(tables)).downstream().resolve(repository.asset_graph)
+    return {*below, *map(dg.AssetKey, made_of_files)}
+
+
+def _is_busy(instance: dg.DagsterInstance) -> bool:
+    """Whether a run is in progress that may yet do what is left."""
+    since = datetime.now(UTC) - LONGEST_RUN
+    filters = dg.RunsFilter(job_name=refresh.name, statuses=_IN_PROGRESS, updated_after=since)
+    return bool(instance.get_run_records(filters, limit=1))
+
+
+def _left(
+    lake: Lake, repository: dg.RepositoryDefinition, listings: Mapping[str, Listing], cursor: Cursor
+) -> set[str]:
+    """Tables that are stale, and the tables of sources whose ledger does not have every file as it is."""
+    graph = repository.asset_graph
+    inputs = {
+        key.path[-1]: {parent.path[-1] for parent in graph.get(key).parent_keys}
+        for key in graph.materializable_asset_keys
+        if not is_made_of_files(CONTRACTS[key.path[-1]])
+    }
+    left = stale_tables(lake, inputs)
+    ledger = lake.find_table("landing_files")
+    state = json.dumps([cursor.files, ledger and ledger.metadata.current_snapshot_id], sort_keys=True)
+    if cursor.settled != state:
+        unsettled = {
+            source
+            for source, listing in listings.items()
+            if not read_ledger(lake, source).is_settled(listing)
         }
-    changed = [source for source in SOURCES if files.get(source) != cursor["files"].get(source)]
-    if not changed:
-        return dg.SkipReason("No landing file is new, changed or gone.")
-    request = cursor["requests"] + 1
-    tables = dg.AssetSelection.assets(*(f"{source}_landing" for source in changed)).downstream()
-    quarantine = dg.AssetSelection.assets(*(f"{source}_quarantine" for source in changed))
-    graph = context.repository_def.asset_graph if context.repository_def else None
-    assert graph is not None  # noqa: S101 - the daemon and the tests both evaluate the sensor in a repository
-    return dg.SensorResult(
-        run_requests=[
-            dg.RunRequest(
-                run_key=f"{request}-{'-'.join(files.get(source, 'none') for source in changed)}",
-                asset_selection=sorted((tables | quarantine).resolve(graph)),
-                tags={"stedi/sources": ",".join(changed)},
-            )
-        ],
-        cursor=json.dumps({"requests": request, "files": files}),
-    )
+        left |= {f"{source}_{kind}" for source in unsettled for kind in KINDS}
+        cursor.settled = "" if unsettled else state
+    return left

@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         raise ValueError(f"no such engine; use {SPARK_EXAMPLES}")
 
     @property
+    def policies(self) -> dict[str, bool | str]:
+        """The settings that decide which rows a table has."""
+        return {"consent_from_date": self.consent_from_date, "ml_match": self.ml_match}
+
+    @property
     def on_s3(self) -> bool:
         """Whether the lake is a bucket."""
         return self.lake_uri.startswith("s3://")

@@ -1,18 +1,29 @@
 """The sensor on landing files, asked as Dagster's daemon asks it: again and again, with the last cursor."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
+from stedi_assets import sensors
 from stedi_assets.definitions import build_definitions
 from stedi_assets.sensors import landing_files_sensor
 from stedi_assets.settings import Settings
 from stedi_assets_tests.builders.files import deliver
-from stedi_assets_tests.builders.graph import Graph
-from stedi_assets_tests.builders.small_lake import CUSTOMERS, READINGS, STEPS, deliver_all
+from stedi_assets_tests.builders.graph import Graph, KeptLake
+from stedi_assets_tests.builders.small_lake import (
+    CUSTOMERS,
+    NEW,
+    READINGS,
+    STEPS,
+    deliver_all,
+    e_mail,
+    snapshot,
+)
 
 BELOW_STEPS = {
     "step_trainer_landing",
@@ -44,20 +55,18 @@ class Daemon:
 
     def __init__(self, lake: Path, engine) -> None:
         self.definitions = build_definitions(Settings(lake_uri=str(lake)), engine)
+        self.instance = dg.DagsterInstance.ephemeral()
         self.cursor = None
         self.keys: set[str] = set()
 
     def tick(self) -> SensorExecutionData:
         repository = self.definitions.get_repository_def()
-        with (
-            dg.DagsterInstance.ephemeral() as instance,
-            dg.build_sensor_context(
-                instance,
-                cursor=self.cursor,
-                repository_def=repository,
-                resources=repository.get_top_level_resources(),
-            ) as context,
-        ):
+        with dg.build_sensor_context(
+            self.instance,
+            cursor=self.cursor,
+            repository_def=repository,
+            resources=repository.get_top_level_resources(),
+        ) as context:
             result = repository.get_sensor_def("landing_files_sensor").evaluate_tick(context)
         self.cursor = result.cursor
         return result
@@ -73,14 +82,27 @@ class Daemon:
         return {key.to_user_string() for key in request.asset_selection}
 
 
+@pytest.fixture(scope="module")
+def kept(sail_engine, tmp_path_factory) -> KeptLake:
+    graph = Graph(str(deliver_all(tmp_path_factory.mktemp("kept") / "lake")), sail_engine)
+    graph.run()
+    return KeptLake(graph)
+
+
 @pytest.fixture
-def lake(tmp_path) -> Path:
-    return deliver_all(tmp_path)
+def graph(kept) -> Graph:
+    """The small lake after a run."""
+    return kept.graph()
+
+
+@pytest.fixture
+def lake(graph) -> Path:
+    return Path(graph.lake_uri)
 
 
 @pytest.fixture
 def daemon(lake, sail_engine) -> Daemon:
-    """A daemon that has requested a run for all that is there."""
+    """A daemon that has requested the run."""
     daemon = Daemon(lake, sail_engine)
     daemon.requested()
     return daemon
@@ -93,7 +115,7 @@ def test_the_first_files_request_one_run_of_everything(lake, sail_engine):
 def test_nothing_new_is_skipped_and_said(daemon):
     result = daemon.tick()
     assert not result.run_requests
-    assert result.skip_message == "No landing file is new, changed or gone."
+    assert result.skip_message == "No landing file is new, changed or gone, and no table is stale."
 
 
 @pytest.mark.parametrize(
@@ -104,9 +126,10 @@ def test_nothing_new_is_skipped_and_said(daemon):
         ("step_trainer", STEPS, BELOW_STEPS),
     ],
 )
-def test_a_new_file_requests_its_tables_and_what_is_below(daemon, lake, source, records, tables):
+def test_a_new_file_requests_its_tables_and_what_is_below(daemon, lake, graph, source, records, tables):
     deliver(lake, source, records, "2.json")
     assert daemon.requested() == tables
+    graph.run(*tables)
     assert daemon.skips()
 
 
@@ -156,15 +179,70 @@ def test_a_request_names_its_sources(daemon, lake):
     assert request.tags["stedi/sources"] == "accelerometer"
 
 
-def test_the_run_that_is_requested_brings_its_tables_up_to_date(daemon, lake, sail_engine):
-    graph = Graph(str(lake), sail_engine)
-    graph.run()
+def test_the_run_that_is_requested_brings_its_tables_up_to_date(daemon, lake, graph):
     before = graph.snapshots()
     deliver(lake, "accelerometer", READINGS[:1], "2.json")
     graph.run(*daemon.requested())
     changed = {table for table, snapshot in graph.snapshots().items() if snapshot != before[table]}
     # No record of the new file went to quarantine.
     assert changed - {"landing_files"} == BELOW_READINGS - {"accelerometer_quarantine"}
+
+
+def withdraw_and_stop(graph: Graph, lake: Path) -> None:
+    """Somebody withdraws, and the run that reads it comes no further than the landing tables."""
+    deliver(lake, "customer", [snapshot("ann", "a", NEW, None)], "2.json")
+    graph.run("customer_landing", "customer_quarantine")
+
+
+def test_tables_that_a_run_has_left_are_asked_for_until_they_are_made(daemon, lake, graph):
+    withdraw_and_stop(graph, lake)
+    daemon.requested()
+    assert daemon.requested() == BELOW_CUSTOMERS - {"customer_landing", "customer_quarantine"}
+    assert daemon.skips()
+    graph.run(*sorted(BELOW_CUSTOMERS - {"customer_landing", "customer_quarantine"}))
+    assert daemon.skips()
+    assert daemon.skips()
+    assert not [row for row in graph.table("customer_trusted") if row["person"] == e_mail("ann")]
+
+
+def test_what_is_left_is_asked_for_with_growing_pauses(daemon, lake, graph, monkeypatch):
+    clock = [1_000_000.0]
+    monkeypatch.setattr(sensors, "time", SimpleNamespace(time=lambda: clock[0]))
+    withdraw_and_stop(graph, lake)
+    daemon.requested()
+    asked_at = []
+    for _ in range(40):
+        clock[0] += sensors.INTERVAL_SECONDS
+        if not daemon.skips():
+            asked_at.append(clock[0])
+    pauses = [after - before for before, after in pairwise(asked_at)]
+    assert pauses == [60, 120, 240, 480]
+
+
+def test_a_file_that_no_run_came_to_is_asked_for_again(daemon, lake):
+    deliver(lake, "step_trainer", STEPS[:3], "2.json")
+    daemon.requested()
+    assert daemon.requested() == {"step_trainer_landing", "step_trainer_quarantine"}
+
+
+def test_nothing_is_asked_for_again_while_a_run_is_in_progress(daemon, lake):
+    deliver(lake, "step_trainer", STEPS[:3], "2.json")
+    daemon.requested()
+    run = dg.DagsterRun(job_name="refresh", status=dg.DagsterRunStatus.STARTED)
+    daemon.instance.add_run(run)
+    assert daemon.skips()
+    assert daemon.skips()
+    daemon.instance.report_run_failed(run)
+    assert not daemon.skips()
+
+
+def test_tables_without_a_record_of_what_they_were_made_from_are_stale(daemon, graph):
+    for table in ("customer_trusted", "customer_curated"):
+        loaded = graph.lake.find_table(table)
+        with loaded.transaction() as transaction, transaction.update_snapshot().fast_append():
+            pass
+    daemon.tick()
+    assert {"customer_trusted", "customer_curated"} <= daemon.requested()
 
 
 def test_the_sensor_runs_by_itself():

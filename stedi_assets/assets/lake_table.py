@@ -38,7 +38,7 @@ from stedi_assets.contracts.reconciliation import Reconciliation
 from stedi_assets.lake.pinned import PinnedSnapshots
 from stedi_assets.lake.publication import Staged, stage
 from stedi_assets.lake.snapshot import read_files, require_rows, snapshot_of
-from stedi_assets.resources import failing_clearly
+from stedi_assets.resources import computed_again
 from stedi_assets.settings import Settings
 
 OWNERS = ["team:data-platform"]
@@ -75,6 +75,7 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
         inputs = tuple(name for name in parameters if name in CONTRACTS)
         counted = partial(row_count, contract.name, subset_of)
         table_checks = {"row_count": TableCheck(counted, ROW_COUNT_DESCRIPTION, reads=inputs), **checks}
+        tables_checked = {name for check in table_checks.values() for name in check.reads}
         origins = lineage or {column.name: ((str(subset_of), column.name),) for column in contract.columns}
 
         @dg.asset(
@@ -91,17 +92,19 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
             pool=contract.name,
         )
         def table(
+            context: dg.AssetExecutionContext,
             settings: dg.ResourceParam[Settings],
             snapshots: dg.ResourceParam[PinnedSnapshots],
             **frames: DataFrame,
         ) -> Iterator[Any]:
-            with failing_clearly(snapshots.lake, contract.name):
+            with computed_again(snapshots, contract.name, context.retry_number):
                 began = time.monotonic()
                 base = snapshots.base(contract)
+                made_from = snapshots.made_from({*frames, *tables_checked})
                 policies = {"settings": settings} if "settings" in parameters else {}
                 frame = function(**frames, **policies)
                 yield from _require_structure(frame, contract)
-                staged = stage(snapshots.lake, contract, frame, snapshots.engine, base)
+                staged = stage(snapshots.lake, contract, frame, snapshots.engine, base, made_from)
                 keyed = not rows_may_repeat(settings)
                 candidate, verdict = candidate_of(staged, settings, snapshots, keyed=keyed)
                 yield from _require_checks(candidate, verdict, reconcile, table_checks, staged)
@@ -173,10 +176,11 @@ def raise_if_blocked(outcomes: Mapping[str, CheckOutcome], table: str) -> None:
     Raises:
         dg.Failure: A check blocks; what is published stays as it was. A retry would find the same rows.
     """
-    if failed := [name for name, outcome in outcomes.items() if outcome.blocks]:
+    if failed := {name: outcome for name, outcome in outcomes.items() if outcome.blocks}:
+        wrong = [str(outcome.metadata["wrong"]) for outcome in failed.values() if "wrong" in outcome.metadata]
         raise dg.Failure(
-            f"{table}: not published, since {', '.join(failed)} failed; the figures are with the check results, and "
-            "the table is as it was before",
+            f"{table}: not published, since {', '.join(failed)} failed{''.join(f': {each}' for each in wrong)}; the "
+            "figures are with the check results, and the table is as it was before",
             allow_retries=False,
         )
 

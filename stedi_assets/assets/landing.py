@@ -30,10 +30,11 @@ from stedi_assets.checks import (
 )
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.pinned import PinnedSnapshots
+from stedi_assets.landing.conservation import account
 from stedi_assets.landing.ingest import KINDS, Ingest, ingest
 from stedi_assets.landing.reader import FileReport
 from stedi_assets.records.convert import OTHER_NAMES
-from stedi_assets.resources import failing_clearly
+from stedi_assets.resources import computed_again
 from stedi_assets.settings import Settings
 from stedi_assets.sources import SOURCES
 
@@ -86,7 +87,7 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
         settings: dg.ResourceParam[Settings],
         snapshots: dg.ResourceParam[PinnedSnapshots],
     ) -> Iterator[Any]:
-        with failing_clearly(snapshots.lake, f"{source}_ingest"):
+        with computed_again(snapshots, f"{source}_ingest", context.retry_number):
             began = time.monotonic()
             base = {kind: snapshots.base(contract) for kind, contract in tables.items()}
             found = ingest(snapshots.lake, snapshots.engine, source, base, full_refresh=config.full_refresh)
@@ -94,7 +95,7 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
             for kind, staged in found.staged.items():
                 candidate, verdict = candidate_of(staged, settings, snapshots)
                 contract = contract_outcome(verdict)
-                accounts = found.accounts(kind, candidate.frame)
+                accounts = account(found, kind, candidate.frame)
                 outcomes[tables[kind].name] = {
                     "contract": _with_drift(contract, found.counts.drift) if kind == "landing" else contract,
                     "row_count": conservation(tables[kind].name, accounts, candidate),
@@ -106,7 +107,14 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
             for kind, staged in found.staged.items():
                 yield dg.Output(staged, output_name=tables[kind].name, metadata=shown)
             # Dagster asks for more when it has published both tables; a run that dies before is put right by the next.
-            found.enter(context.run.run_id)
+            published = {
+                kind: snapshots.snapshot(contract.name).snapshot_id for kind, contract in tables.items()
+            }
+            if not found.enter(context.run.run_id, published):
+                context.log.warning(
+                    "another run published these tables meanwhile, has read the same files, and enters them into the "
+                    "ledger"
+                )
 
     return landing
 
@@ -122,7 +130,7 @@ def _with_drift(outcome: CheckOutcome, drift: Counter[str]) -> CheckOutcome:
 
 def _metadata(found: Ingest) -> dict[str, Any]:
     """What the UI shows of an ingest: files, figures, reasons; field names, never values."""
-    files = found.result.files
+    files = found.records.reports
     shown: dict[str, Any] = {
         "files_read": len(files),
         "files_ignored": len(found.listing.ignored),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.evolution import is_made_of_files, require_columns
+from stedi_assets.lake.lineage import DECIDE_CONSENT
+from stedi_assets.lake.publication import PublishConflictError
 from stedi_assets.lake.snapshot import (
     UNPUBLISHED,
     Snapshot,
@@ -17,6 +19,8 @@ from stedi_assets.lake.snapshot import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pyiceberg.table import Table
     from pyspark.sql import DataFrame
 
@@ -57,6 +61,37 @@ class PinnedSnapshots:
         """Have later steps of the run read what the run has published."""
         self._pinned[table] = snapshot
         self._bases.pop(table, None)
+
+    def release(self) -> None:
+        """Have the run read every table as it is now, since another run published one of them."""
+        self._pinned.clear()
+        self._bases.clear()
+        self._read.clear()
+
+    def made_from(self, tables: Iterable[str]) -> dict[str, int]:
+        """Pin what a table is made from, and name the snapshots: of the tables given, and of what decides consent.
+
+        Raises:
+            LakeError: One of the tables was never published.
+            SchemaError: Another version of this package made one of them.
+            PublishConflictError: One of them was made from another snapshot of what decides consent than the run
+                reads: a run died before it had refreshed all tables, or is at it. Who has withdrawn may be in there.
+        """
+        pinned = {name: self.snapshot(name) for name in {*tables, *DECIDE_CONSENT}}
+        for name, snapshot in pinned.items():
+            if is_made_of_files(CONTRACTS[name]):
+                continue
+            for decides in DECIDE_CONSENT:
+                if snapshot.made_from.get(decides) != pinned[decides].snapshot_id:
+                    raise PublishConflictError(
+                        f"{name} was not made from {decides} as it is now, and may hold people who have withdrawn, so "
+                        f"that nothing is made from it: materialize {name} first"
+                    )
+        return {
+            name: snapshot.snapshot_id
+            for name, snapshot in pinned.items()
+            if snapshot.snapshot_id is not None
+        }
 
     def snapshot(self, table: str) -> Snapshot:
         """The snapshot of a table that the run reads.

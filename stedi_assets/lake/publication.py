@@ -5,12 +5,14 @@ Contracts are audited between ``stage`` and ``publish`` by the caller. What read
 
 from __future__ import annotations
 
+import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from stedi_assets.errors import StediError
 from stedi_assets.lake.evolution import add_columns
+from stedi_assets.lake.lineage import DECIDE_CONSENT, MADE_FROM
 from stedi_assets.lake.snapshot import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ _ATTEMPTS = 10
 
 
 class PublishConflictError(StediError):
-    """Another run published the table since this run began with it; nothing was published by this one."""
+    """A result was not made from what is published now, so that it is not published; computed again, it may be."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Staged:
         folder: Address of the staged folder.
         files: Addresses of the Parquet files in it; none when the result is empty.
         replaces: Which published rows go when it is published; all of them if None.
+        made_from: Snapshot of each table that the result was made from; empty for what is made from files.
     """
 
     contract: Contract
@@ -53,6 +56,7 @@ class Staged:
     folder: str
     files: tuple[str, ...]
     replaces: BooleanExpression | None = None
+    made_from: Mapping[str, int] = field(default_factory=dict)
 
 
 def new_folder(lake: Lake, contract: Contract) -> str:
@@ -60,7 +64,14 @@ def new_folder(lake: Lake, contract: Contract) -> str:
     return f"{lake.address(contract.folder)}/data/{uuid.uuid4().hex}"
 
 
-def stage(lake: Lake, contract: Contract, frame: DataFrame, engine: SparkEngine, base: Table) -> Staged:
+def stage(  # noqa: PLR0913, PLR0917 - each part of what is staged
+    lake: Lake,
+    contract: Contract,
+    frame: DataFrame,
+    engine: SparkEngine,
+    base: Table,
+    made_from: Mapping[str, int],
+) -> Staged:
     """Write a frame once, into a new folder beside its table.
 
     Args:
@@ -69,14 +80,28 @@ def stage(lake: Lake, contract: Contract, frame: DataFrame, engine: SparkEngine,
         frame: Its new content.
         engine: The engine of the frame.
         base: The table, loaded before the frame's inputs were.
+        made_from: Snapshot of each table that the frame is made from.
     """
     folder = new_folder(lake, contract)
     frame.write.parquet(engine.path(folder))
-    return Staged(contract, base, folder, lake.parquet_files(folder))
+    return Staged(contract, base, folder, lake.parquet_files(folder), made_from=made_from)
 
 
 def publish(lake: Lake, staged: Staged, properties: Mapping[str, str]) -> Snapshot:
     """Make what was staged the content of its table, in one commit.
+
+    Nobody who has withdrawn stays published, although the look at what decides consent and the commit are two moments.
+    Say that a run made table T from an old ``customer_landing``, and that another run published a newer one and then T
+    made from it.
+
+    - If the old T is committed first, the other run's T takes its place.
+    - If the new T is committed first, the old one is refused. It must not be committed on a base from before the new
+      T, since a commit is a compare-and-set on its base. And if its base is the new T, or a later one, then the base
+      was loaded after the newer ``customer_landing`` was published. The look comes after the base, and sees it.
+
+    So the snapshots of a table follow the order of the snapshots of ``customer_landing`` that they were made from.
+    If the other run dies before it publishes T, the old T may be committed after the look and stay. Its record names
+    the old ``customer_landing``: T is stale, and the sensor asks for it until it is made from the newer one.
 
     Args:
         lake: The lake.
@@ -84,8 +109,12 @@ def publish(lake: Lake, staged: Staged, properties: Mapping[str, str]) -> Snapsh
         properties: Written into the snapshot's summary.
 
     Raises:
-        PublishConflictError: The table is no longer the one that ``staged`` was computed for.
+        PublishConflictError: The table, or a table that decides consent, is no longer the one that ``staged`` was
+            computed for.
     """
+    summary = dict(properties)
+    if staged.made_from:
+        summary[MADE_FROM] = json.dumps(staged.made_from, sort_keys=True)
 
     def change(table: Table) -> Snapshot:
         # Not compared whole: where retention expired snapshots meanwhile, the rows are what they were.
@@ -94,11 +123,29 @@ def publish(lake: Lake, staged: Staged, properties: Mapping[str, str]) -> Snapsh
                 f"{staged.contract.name}: another run published this table meanwhile, so this run published "
                 "nothing; run it again"
             )
-        _commit(table, staged, dict(properties))
+        _require_current_consent(lake, staged)
+        _commit(table, staged, summary)
         return snapshot_of(table)  # which the commit brought up to date
 
     lake.sync(staged.files)
     return compare_and_set(lake, staged.contract, change, first=staged.base)
+
+
+def _require_current_consent(lake: Lake, staged: Staged) -> None:
+    """Refuse a result that was made from what decided consent before; see ``publish``.
+
+    Raises:
+        PublishConflictError: A table that decides consent was published since.
+    """
+    for name in DECIDE_CONSENT:
+        if name not in staged.made_from:
+            continue
+        table = lake.find_table(name)
+        if table is None or table.metadata.current_snapshot_id != staged.made_from[name]:
+            raise PublishConflictError(
+                f"{staged.contract.name}: another run published {name} meanwhile, and whoever withdrew in it would "
+                f"come back, so this run published nothing; run it again"
+            )
 
 
 def compare_and_set(
@@ -130,17 +177,20 @@ def _commit(table: Table, staged: Staged, summary: dict[str, str]) -> None:
     """Put staged files in the place of the rows that they replace, in one commit on the table as it was loaded."""
     from pyiceberg.expressions import AlwaysFalse, AlwaysTrue
 
-    is_new = table.current_snapshot() is None
+    before = table.metadata.current_snapshot_id
     replaces = AlwaysTrue() if staged.replaces is None else staged.replaces
     with table.transaction() as transaction:
         add_columns(transaction, staged.contract)
-        if not is_new and replaces != AlwaysFalse():
+        if before is not None and replaces != AlwaysFalse():
             transaction.delete(replaces, snapshot_properties=summary)
         if staged.files:
             transaction.add_files(
                 list(staged.files), snapshot_properties=summary, check_duplicate_files=False
             )
-        elif is_new:
-            # A table that was published empty differs from one that never was: it has a snapshot.
+        elif (
+            before is None or staged.made_from
+        ) and before == transaction.table_metadata.current_snapshot_id:
+            # A table that was published empty differs from one that never was: it has a snapshot. And an empty table
+            # that is refreshed gets a new one, which says what it was made from.
             with transaction.update_snapshot(snapshot_properties=summary).fast_append():
                 pass

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from stedi_assets.lake.errors import LakeError
+from stedi_assets.lake.lineage import made_from
 from stedi_assets.lake.ownership import is_below
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Snapshot:
         rows: Number of rows.
         files: The size in bytes of each data file, by the file's address.
         location: Address of the table's folder.
+        made_from: Snapshot of each table that the table was made from; empty where no record says it.
     """
 
     snapshot_id: int | None
@@ -48,6 +50,7 @@ class Snapshot:
     rows: int
     files: Mapping[str, int]
     location: str
+    made_from: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
@@ -80,6 +83,7 @@ def snapshot_of(table: Table) -> Snapshot:
         rows=sum(task.file.record_count for task in tasks),
         files=dict(sorted((task.file.file_path, task.file.file_size_in_bytes) for task in tasks)),
         location=table.location(),
+        made_from=made_from(table),
     )
 
 

@@ -1,67 +1,26 @@
-"""Conservation: what was found in each landing file against what a landing or quarantine table has of the file.
+"""Conservation: every record that was found in a landing file is a row of the landing or of the quarantine table.
 
-Here: which entries of the ledger are wrong, which published rows go, and whether the figures add up. Not here: reading
-files.
+How entries of the ledger are corrected belongs in ``repair``. Nothing here reads a file.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stedi_assets.lake.lineage import DECIDE_CONSENT
+from stedi_assets.lake.snapshot import snapshot_of
+from stedi_assets.landing.reader import CHANGED
+from stedi_assets.records.read_task import VANISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from pyiceberg.expressions import BooleanExpression
     from pyspark.sql import DataFrame
 
-    from stedi_assets.landing.ledger import Entry
-    from stedi_assets.landing.reader import FileReport, ReadResult
+    from stedi_assets.landing.ingest import Ingest
+    from stedi_assets.landing.ledger import Kind
 
-Kind: TypeAlias = Literal["landing", "quarantine"]
-
-
-def entries_corrected(kind: Kind, published: DataFrame, entries: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Correct the ledger entries whose row counts differ from the table.
-
-    A run published the rows and died before the ledger, or something else wrote to the table. The identity of such a
-    file is left empty, so that the file is read again even if it looks as before: a bad delivery may have been taken
-    back meanwhile.
-    """
-    found: dict[str, dict[int, int]] = defaultdict(dict)
-    for row in published.groupBy("source_file", "ingested_at").count().collect():
-        found[row["source_file"]][row["ingested_at"]] = row["count"]
-    corrected = {}
-    for path, entry in entries.items():
-        rows_entered = entry.rows(kind)
-        if found[path] != ({entry.ingested_at: rows_entered} if rows_entered else {}):
-            rows_found = sum(found[path].values())
-            corrected[path] = (
-                replace(entry, identity="", landed=rows_found)
-                if kind == "landing"
-                else replace(entry, identity="", quarantined=rows_found)
-            )
-    return corrected
-
-
-def rows_replaced(
-    read: Sequence[FileReport], entries: Mapping[str, Entry], unread: Mapping[str, Entry], *, agrees: bool
-) -> BooleanExpression:
-    """Which published rows go: rows of files that were read again, and rows that no entry answers for.
-
-    Args:
-        read: Files that were read.
-        entries: The ledger as it was.
-        unread: Entries of files that were not read.
-        agrees: Whether table and ledger agree, so that every published row has an entry.
-    """
-    from pyiceberg.expressions import AlwaysFalse, AlwaysTrue, In, Not
-
-    if not agrees:
-        return Not(In(term="source_file", literals=list(unread))) if unread else AlwaysTrue()
-    again = [item.file.path for item in read if item.file.path in entries]
-    return In(term="source_file", literals=again) if again else AlwaysFalse()
+# A sentence with thousands of paths is no help to anybody.
+_PATHS_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -77,52 +36,68 @@ class Accounts:
     wrong: tuple[str, ...]
 
 
-def account(  # noqa: PLR0913 - the two sides of an account
-    kind: Kind,
-    result: ReadResult,
-    staged: DataFrame,
-    *,
-    rows_published: int,
-    entries: Mapping[str, Entry],
-    unread: Mapping[str, Entry],
-    agrees: bool,
-) -> Accounts:
+def account(found: Ingest, kind: Kind, staged: DataFrame) -> Accounts:
     """Hold what was found in each file against what was staged of it.
 
     Args:
+        found: What was found in the files that were read.
         kind: Which of the two tables.
-        result: What was found in the files that were read.
         staged: The staged rows of the table.
-        rows_published: Rows of the table as it is published.
-        entries: The ledger as it was.
-        unread: Entries of files that were not read, whose rows stay.
-        agrees: Whether table and ledger agree.
     """
-    rows = {row["source_file"]: row["count"] for row in staged.groupBy("source_file").count().collect()}
-    read = [item for item in result.files if item.failure is None]
-    in_other_table = {
-        item.file.path: item.counts.quarantined if kind == "landing" else item.counts.landed for item in read
-    }
-    unaccounted = [
-        item.file.path
-        for item in read
-        if item.counts.records != rows.get(item.file.path, 0) + in_other_table[item.file.path]
-    ]
-    wrong = []
+    unaccounted = _unaccounted(found, kind, staged)
+    wrong = [*_unread_files_that_decide_consent(found)] if kind == "landing" else []
     if unaccounted:
-        wrong.append(f"records found are not rows landed and quarantined in {', '.join(unaccounted[:10])}")
-    answered_for = sum(entry.rows(kind) for entry in entries.values())
-    if agrees and answered_for != rows_published:
+        wrong.append(
+            f"records found are not rows landed and quarantined in {', '.join(unaccounted[:_PATHS_NAMED])}"
+        )
+    rows_published = snapshot_of(found.staged[kind].base).rows
+    answered_for = sum(entry.rows(kind) for entry in found.ledger.entries.values())
+    if found.agrees[kind] and answered_for != rows_published:
         wrong.append(
             f"the table has {rows_published} rows where its ledger has {answered_for}: something else wrote to it; "
             "rebuild it with full_refresh"
         )
+    others = found.other_entries
     figures = {
-        "files_read": len(read),
-        "records_found": sum(item.counts.records for item in read),
-        "rows_of_other_files": sum(entry.rows(kind) for entry in unread.values()),
+        "files_read": len(found.read),
+        "records_found": sum(report.counts.records for report in found.read),
+        "rows_of_other_files": sum(entry.rows(kind) for entry in others.values()),
         "files_unaccounted_for": len(unaccounted),
-        "files_unreadable": len(result.files) - len(read),
-        "files_otherwise_in_ledger": sum(entries[path] != entry for path, entry in unread.items()),
+        "files_unreadable": len(found.records.reports) - len(found.read),
+        "files_otherwise_in_ledger": sum(
+            found.ledger.entries.get(path) != entry for path, entry in others.items()
+        ),
     }
     return Accounts(figures, tuple(wrong))
+
+
+def _unaccounted(found: Ingest, kind: Kind, staged: DataFrame) -> list[str]:
+    """Paths of files of which a record is in neither table, or in both."""
+    rows = {row["source_file"]: row["count"] for row in staged.groupBy("source_file").count().collect()}
+    wrong = []
+    for report in found.read:
+        counts, path = report.counts, report.file.path
+        in_other_table = counts.quarantined if kind == "landing" else counts.landed
+        if counts.records != rows.get(path, 0) + in_other_table:
+            wrong.append(path)
+    return wrong
+
+
+def _unread_files_that_decide_consent(found: Ingest) -> list[str]:
+    """Say which files may withdraw consent unread; one that is gone is nobody's delivery any more."""
+    if f"{found.source}_landing" not in DECIDE_CONSENT:
+        return []
+    failures = [
+        (report.file.path, report.failure)
+        for report in found.records.reports
+        if report.failure is not None and report.failure != VANISHED
+    ]
+    return [
+        f"whom {path} withdraws is unknown, since {failure}"
+        + (
+            ""
+            if failure == CHANGED
+            else ": replace it by a readable file, or take it out of the landing folder"
+        )
+        for path, failure in failures[:_PATHS_NAMED]
+    ]

@@ -6,33 +6,31 @@ Nothing here knows Dagster. How a file is read belongs in ``reader``, whether th
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
 from stedi_assets.lake.publication import Staged, new_folder
 from stedi_assets.lake.snapshot import read_snapshot, require_files, snapshot_of
-from stedi_assets.landing import ledger
-from stedi_assets.landing.conservation import Accounts, Kind, account, entries_corrected, rows_replaced
 from stedi_assets.landing.files import Listing, list_landing
-from stedi_assets.landing.reader import FileReport, ReadResult, read_landing_files
+from stedi_assets.landing.ledger import Entry, Kind, Ledger, amend, entry_of, publisher, read_ledger
+from stedi_assets.landing.reader import FileReport, StagedRecords, read_landing_files
+from stedi_assets.landing.repair import PublishedRows, entries_corrected, rows_replaced
 from stedi_assets.records.counts import Counts
 from stedi_assets.records.read_task import ReadPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pyiceberg.table import Table
-    from pyspark.sql import DataFrame
 
     from stedi_assets.contracts.contract import Contract
     from stedi_assets.engine.session import SparkEngine
     from stedi_assets.lake.lake import Lake
-    from stedi_assets.landing.ledger import Entry
 
-KINDS: tuple[Kind, Kind] = ("landing", "quarantine")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -44,9 +42,9 @@ class Ingest:
         source: The source.
         began: When it began, epoch ms UTC.
         listing: The source's files.
-        result: What became of the files that were to be read.
-        entries: The ledger as it was.
-        unread: Entries of files that were not read, as they should be.
+        records: What became of the files that were to be read.
+        ledger: The ledger as it was.
+        other_entries: Entries of the files that the run did not read, corrected.
         agrees: Whether the ledger agrees with each of the two tables.
         staged: What is to be published as each of the two tables.
     """
@@ -55,53 +53,67 @@ class Ingest:
     source: str
     began: int
     listing: Listing
-    result: ReadResult
-    entries: Mapping[str, Entry]
-    unread: Mapping[str, Entry]
+    records: StagedRecords
+    ledger: Ledger
+    other_entries: Mapping[str, Entry]
     agrees: Mapping[Kind, bool]
     staged: Mapping[Kind, Staged]
 
     @property
     def read(self) -> list[FileReport]:
         """The files that could be read."""
-        return [item for item in self.result.files if item.failure is None]
+        return [report for report in self.records.reports if report.failure is None]
 
     @property
     def gone(self) -> list[str]:
         """Paths of files that disappeared; their rows stay."""
         present = {file.path for file in self.listing.files}
-        return [path for path in self.unread if path not in present]
+        return [path for path in self.other_entries if path not in present]
 
     @property
     def counts(self) -> Counts:
         """The records of all files together."""
-        return sum((item.counts for item in self.result.files), Counts())
+        return sum((report.counts for report in self.records.reports), Counts())
 
-    def accounts(self, kind: Kind, frame: DataFrame) -> Accounts:
-        """Whether all records found are staged rows, ``frame`` being what was staged for the table."""
-        rows_published = snapshot_of(self.staged[kind].base).rows
-        return account(
-            kind,
-            self.result,
-            frame,
-            rows_published=rows_published,
-            entries=self.entries,
-            unread=self.unread,
-            agrees=self.agrees[kind],
-        )
+    def enter(self, run_id: str, published: Mapping[Kind, int | None]) -> bool:
+        """Enter the files into the ledger, which from then on answers for the rows of both published tables.
 
-    def enter(self, run_id: str) -> None:
-        """Enter the files into the ledger, which from then on answers for the rows of both published tables."""
-        ledger.record(
-            self.lake,
-            self.source,
-            self.listing,
-            self.read,
-            self.entries,
-            unread=self.unread,
-            run_id=run_id,
-            now=self.began,
-        )
+        Nothing is entered if another run has published one of the tables since. That run found rows for which the
+        ledger had no entry; it read their files again, and its entries are the right ones. The look and the commit are
+        two moments, and in between the other run may publish. If its entries are committed first, the commit here is
+        refused, since it is a compare-and-set, and the second look finds the other run's table. If its entries are
+        committed later, they take the place of the entries here.
+
+        Args:
+            run_id: The run.
+            published: The snapshots of the two tables that the run published or left as they were.
+
+        Returns:
+            Whether the entries of this run are in the ledger.
+        """
+
+        def is_overtaken() -> bool:
+            tables = {kind: self.lake.ensure_table(_contract(self.source, kind)) for kind in published}
+            return any(tables[kind].metadata.current_snapshot_id != at for kind, at in published.items())
+
+        return amend(self.lake, self._entries(run_id), unless=is_overtaken)
+
+    def _entries(self, run_id: str) -> list[Entry]:
+        """The entries that this run changes: of files that it read, and of files that disappeared or came back."""
+        gone = set(self.gone)
+        marked = [
+            replace(entry, missing_since=(entry.missing_since or self.began) if path in gone else None)
+            for path, entry in self.other_entries.items()
+        ]
+        return [
+            *(entry_of(report, self.source, self.began, run_id) for report in self.read),
+            *(
+                entry
+                for entry in marked
+                if entry != self.ledger.entries.get(entry.source_file)
+                or entry.source_file in self.ledger.repeated
+            ),
+        ]
 
 
 def ingest(
@@ -118,16 +130,38 @@ def ingest(
     """
     began = time.time_ns() // 1_000_000
     listing = list_landing(lake, source)
-    entries = ledger.read_entries(lake, source)
-    agrees = {kind: ledger.agrees_with(base[kind], entries.values()) and not full_refresh for kind in KINDS}
-    # A full refresh reads every file again, whatever the tables say of it.
-    corrected = entries if full_refresh else _corrected(lake, engine, source, base, entries, agrees)
+    ledger = read_ledger(lake, source)
+    agrees = {kind: ledger.agrees_with(base[kind]) for kind in KINDS}
+    entries = _corrected(lake, engine, base, ledger, [kind for kind in KINDS if not agrees[kind]])
+    agrees = {kind: agrees[kind] and not full_refresh for kind in KINDS}
     pending = [
         file
         for file in listing.files
-        if full_refresh or file.path not in corrected or corrected[file.path].identity != file.identity
+        if full_refresh or file.path not in entries or entries[file.path].identity != file.identity
     ]
-    plan = ReadPlan(
+    plan = _plan(lake, source, began)
+    records = read_landing_files(plan, pending, engine, relist=partial(list_landing, lake, source))
+    read = {report.file.path for report in records.reports if report.failure is None}
+    if full_refresh and not read.issuperset(entries):
+        # Only rows of files that cannot be read again are looked for: where there are none, a table is made anew
+        # although its data files are lost.
+        entries = _corrected(lake, engine, base, ledger, KINDS)
+    other_entries = {path: entry for path, entry in entries.items() if path not in read}
+    staged = {
+        kind: Staged(
+            _contract(source, kind),
+            base[kind],
+            plan.landed_folder if kind == "landing" else plan.quarantined_folder,
+            records.landed_files if kind == "landing" else records.quarantined_files,
+            replaces=rows_replaced(read, entries, other_entries, agrees=agrees[kind]),
+        )
+        for kind in KINDS
+    }
+    return Ingest(lake, source, began, listing, records, ledger, other_entries, agrees, staged)
+
+
+def _plan(lake: Lake, source: str, began: int) -> ReadPlan:
+    return ReadPlan(
         source=source_of(_contract(source, "landing")),
         lake=lake.address("").rstrip("/"),
         storage_options=lake.storage_options,
@@ -135,43 +169,19 @@ def ingest(
         quarantined_folder=new_folder(lake, _contract(source, "quarantine")),
         ingested_at=began,
     )
-    result = read_landing_files(plan, pending, engine, relist=partial(list_landing, lake, source))
-    read = [item for item in result.files if item.failure is None]
-    unread = {path: entry for path, entry in corrected.items() if path not in {r.file.path for r in read}}
-    if full_refresh and unread:
-        # Only rows of files that cannot be read again are looked for: where there are none, a table is made anew
-        # although its data files are lost.
-        unread = _corrected(lake, engine, source, base, unread, agrees)
-    staged = {
-        kind: Staged(
-            _contract(source, kind),
-            base[kind],
-            plan.landed_folder if kind == "landing" else plan.quarantined_folder,
-            result.landed_files if kind == "landing" else result.quarantined_files,
-            replaces=rows_replaced(read, entries, unread, agrees=agrees[kind]),
-        )
-        for kind in KINDS
-    }
-    return Ingest(lake, source, began, listing, result, entries, unread, agrees, staged)
 
 
-def _corrected(  # noqa: PLR0913, PLR0917 - the two sides of a comparison
-    lake: Lake,
-    engine: SparkEngine,
-    source: str,
-    base: Mapping[Kind, Table],
-    entries: Mapping[str, Entry],
-    agrees: Mapping[Kind, bool],
+def _corrected(
+    lake: Lake, engine: SparkEngine, base: Mapping[Kind, Table], ledger: Ledger, kinds: Iterable[Kind]
 ) -> dict[str, Entry]:
-    """Correct entries of the ledger by what the tables that disagree with it have."""
-    corrected = dict(entries)
-    for kind in KINDS:
-        if not agrees[kind]:
-            snapshot = snapshot_of(base[kind])
-            published = read_snapshot(lake, _contract(source, kind), snapshot, engine)
-            corrected |= entries_corrected(kind, published, corrected)
-            require_files(lake, _contract(source, kind).name, snapshot)
-    return corrected
+    """Correct the entries of a source's ledger by what its tables of these kinds have."""
+    published = {}
+    for kind in kinds:
+        contract, snapshot = CONTRACTS[base[kind].name()[-1]], snapshot_of(base[kind])
+        rows = read_snapshot(lake, contract, snapshot, engine)
+        published[kind] = PublishedRows.of(rows, publisher(base[kind]) or "")
+        require_files(lake, contract.name, snapshot)
+    return {**ledger.entries, **entries_corrected(ledger, published)}
 
 
 def _contract(source: str, kind: Kind) -> Contract:

@@ -1,14 +1,15 @@
 """The ledger ``landing_files``: which files were ingested, as what, with what result.
 
-It is committed after the tables that it speaks of. A run that dies in between leaves rows that no entry answers
-for; ``agrees_with`` tells, and the next run replaces them.
+A run writes the ledger after the tables. A run that dies in between leaves rows that no entry answers for;
+``Ledger.agrees_with`` tells, and the next run puts it right.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pyarrow as pa
 
@@ -16,7 +17,7 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.publication import RUN_ID, compare_and_set
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from pyiceberg.table import Table
 
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     from stedi_assets.landing.files import Listing
     from stedi_assets.landing.reader import FileReport
 
+Kind: TypeAlias = Literal["landing", "quarantine"]
+
 _CONTRACT = CONTRACTS["landing_files"]
+# The identity of a file whose rows the ledger counts without knowing of which content they are; no file has it.
+UNKNOWN = ""
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,37 @@ class Entry:
     run_id: str
     missing_since: int | None = None
 
-    def rows(self, kind: Literal["landing", "quarantine"]) -> int:
+    def rows(self, kind: Kind) -> int:
         """Rows of the file in the landing or in the quarantine table."""
         return self.landed if kind == "landing" else self.quarantined
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What the ledger says of the files of a source.
+
+    Attributes:
+        source: The source.
+        entries: The entries by path.
+        repeated: Paths that have two entries. Two runs at once left some before a commit replaced all entries of its
+            files. Which of the two is right is unknown, so that ``entries`` has one whose identity is unknown.
+    """
+
+    source: str
+    entries: Mapping[str, Entry]
+    repeated: frozenset[str]
+
+    def agrees_with(self, table: Table) -> bool:
+        """Whether the run that last published a landing or quarantine table also came to the ledger."""
+        return not self.repeated and agrees_with(table, self.entries.values())
+
+    def is_settled(self, listing: Listing) -> bool:
+        """Whether every file was ingested as it is now, and every file that is gone is marked as gone."""
+        present = {file.path: file.identity for file in listing.files}
+        ingested = {
+            path: entry.identity for path, entry in self.entries.items() if entry.missing_since is None
+        }
+        return not self.repeated and ingested == present
 
 
 def entry_of(report: FileReport, source: str, ingested_at: int, run_id: str) -> Entry:
@@ -64,77 +97,68 @@ def entry_of(report: FileReport, source: str, ingested_at: int, run_id: str) -> 
     )
 
 
-def read_entries(lake: Lake, source: str) -> dict[str, Entry]:
-    """The entries of a source, by path."""
+def read_ledger(lake: Lake, source: str) -> Ledger:
+    """Read what the ledger says of a source; nothing is made if there is no ledger yet."""
     from pyiceberg.expressions import In
 
+    table = lake.find_table(_CONTRACT.name)
+    if table is None:
+        return Ledger(source, {}, frozenset())
     rows: list[dict[str, Any]] = (
-        lake.ensure_table(_CONTRACT)
-        .scan(row_filter=In(term="source", literals=[source]))
+        table.scan(row_filter=In(term="source", literals=[source]))
         .to_arrow()
+        .sort_by("ingested_at")
         .to_pylist()
     )
-    return {row["source_file"]: Entry(**row) for row in rows}
+    entries = {row["source_file"]: Entry(**row) for row in rows}
+    counts = Counter(row["source_file"] for row in rows)
+    repeated = frozenset(path for path, count in counts.items() if count > 1)
+    return Ledger(
+        source, entries | {path: replace(entries[path], identity=UNKNOWN) for path in repeated}, repeated
+    )
 
 
-def record(  # noqa: PLR0913 - what a run knows of its files
-    lake: Lake,
-    source: str,
-    listing: Listing,
-    read: Iterable[FileReport],
-    entries: Mapping[str, Entry],
-    *,
-    unread: Mapping[str, Entry],
-    run_id: str,
-    now: int,
-) -> None:
-    """Enter the files that a run read; mark files that disappeared, and those that came back.
+def read_entries(lake: Lake, source: str) -> Mapping[str, Entry]:
+    """The entries of a source, by path."""
+    return read_ledger(lake, source).entries
+
+
+def amend(lake: Lake, entries: Collection[Entry], *, unless: Callable[[], bool] = lambda: False) -> bool:
+    """Put entries in the place of all entries that their files have, in one commit.
 
     Args:
         lake: The lake.
-        source: The source.
-        listing: Its files now.
-        read: Files that the run read.
-        entries: The ledger as it was.
-        unread: Entries of files that the run did not read, as they should be.
-        run_id: The run.
-        now: When it began, epoch ms UTC.
-    """
-    present = {file.path for file in listing.files}
-    changed = {item.file.path: entry_of(item, source, now, run_id) for item in read}
-    for path, entry in unread.items():
-        missing_since = None if path in present else entry.missing_since or now
-        if (marked := replace(entry, missing_since=missing_since)) != entries[path]:
-            changed[path] = marked
-    if changed:
-        _write(lake, list(changed.values()), superseded=[path for path in changed if path in entries])
+        entries: At most one a file.
+        unless: Asked after the ledger was loaded, each time before a commit: whether to write nothing after all.
 
-
-def _write(lake: Lake, changed: Sequence[Entry], superseded: Sequence[str]) -> None:
-    """Put entries in the place of those that they supersede, in one commit.
+    Returns:
+        Whether the entries are in the ledger.
 
     Raises:
+        ValueError: Two entries are of one file.
         CommitFailedException: Other runs committed to the ledger first, time after time; the next run
             repairs what this one left.
     """
     from pyiceberg.expressions import In
 
-    rows = pa.Table.from_pylist([asdict(entry) for entry in changed], schema=_CONTRACT.arrow_schema)
+    paths = {entry.source_file for entry in entries}
+    if len(paths) != len(entries):
+        raise ValueError("landing_files: no two entries of a file may be committed")
+    if not entries:
+        return True
+    rows = pa.Table.from_pylist([asdict(entry) for entry in entries], schema=_CONTRACT.arrow_schema)
 
-    def change(table: Table) -> None:
+    def change(table: Table) -> bool:
+        if unless():
+            return False
         with table.transaction() as transaction:
-            if superseded:
-                transaction.delete(In(term="source_file", literals=superseded))
+            if table.current_snapshot() is not None:
+                transaction.delete(In(term="source_file", literals=paths))
             transaction.append(rows)
+        return True
 
     # Runs of different sources commit to the one ledger; their rows are different, so that the loser may try again.
-    compare_and_set(lake, _CONTRACT, change)
-
-
-def amend(lake: Lake, entries: Sequence[Entry]) -> None:
-    """Put other entries in the place of those of the same files; see ``_write`` for what it raises."""
-    if entries:
-        _write(lake, entries, superseded=[entry.source_file for entry in entries])
+    return compare_and_set(lake, _CONTRACT, change)
 
 
 def publisher(table: Table) -> str | None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from stedi_assets.engine.session import SparkEngine
     from stedi_assets.landing.files import LandingFile, Listing
 
+# Why a file was not read that is another one now.
+CHANGED = "it changed while it was read; the next run reads it"
 # Opening a file costs about as much as reading this many bytes.
 _OPEN_COST_BYTES = 64 * 1024
 # Compressed text grows about so much; only the spread of work depends on it.
@@ -49,17 +51,17 @@ class FileReport:
 
 
 @dataclass(frozen=True)
-class ReadResult:
-    """The staged files of a reading, and what became of each landing file."""
+class StagedRecords:
+    """The records of landing files in staged Parquet files, and what became of each landing file."""
 
     landed_files: tuple[str, ...]
     quarantined_files: tuple[str, ...]
-    files: tuple[FileReport, ...]
+    reports: tuple[FileReport, ...]
 
 
 def read_landing_files(
     plan: ReadPlan, files: Sequence[LandingFile], engine: SparkEngine, relist: Callable[[], Listing]
-) -> ReadResult:
+) -> StagedRecords:
     """Read landing files on the engine; each record is staged once, as landed or as quarantined.
 
     A file that is not the same when it is listed again may have been read half before and half after it changed: it
@@ -83,7 +85,7 @@ def read_landing_files(
         }
         identities = {file.path: file.identity for file in relist().files}
         new_failures |= {
-            file.path: "it changed while it was read; the next run reads it"
+            file.path: CHANGED
             for file in readable
             if identities.get(file.path, file.identity) != file.identity
         }
@@ -97,7 +99,7 @@ def read_landing_files(
             for found in report.ranges
         )
         if not staged_of_failed:
-            return _reading(files, reports, failures)
+            return _put_together(files, reports, failures)
 
 
 def _ranges(plan: ReadPlan, files: Iterable[LandingFile]) -> list[FileRange]:
@@ -202,14 +204,14 @@ def _packed(ranges: Sequence[FileRange], full: int, most: int | None) -> tuple[t
     return tuple(map(tuple, tasks))
 
 
-def _reading(
+def _put_together(
     files: Sequence[LandingFile], reports: Sequence[TaskReport], failures: dict[str, str]
-) -> ReadResult:
+) -> StagedRecords:
     by_path = {file.path: FileReport(file, failures.get(file.path)) for file in files}
     for report in reports:
         for found in report.ranges:
             by_path[found.file].counts += found.counts
-    return ReadResult(
+    return StagedRecords(
         tuple(file for report in reports for file in report.landed_files),
         tuple(file for report in reports for file in report.quarantined_files),
         tuple(by_path.values()),

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # As what s3fs raises the answers SlowDown and InternalError. The latter's number is Linux's alone.
 _S3_FAILED = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EBUSY)}
+# Why a file was not read that is not there any more.
+VANISHED = "it vanished after it was listed"
 # Of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
@@ -191,7 +193,7 @@ def _failure(error: Exception) -> str:
     if isinstance(error, ConnectionError | TimeoutError):
         raise error
     if isinstance(error, FileNotFoundError):
-        return "it vanished after it was listed"
+        return VANISHED
     if isinstance(error, PermissionError):
         return "reading it is not permitted"
     if isinstance(error, OSError) and error.errno in _S3_FAILED:

@@ -78,19 +78,30 @@ class Graph:
         return self.lake.ensure_table(CONTRACTS[name]).scan().to_arrow().to_pylist()
 
 
+class KeptFolder:
+    """A folder as it was, put back for each test: at one address, which a lake's tables hold."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._kept = folder.with_name(f"{folder.name} kept")
+        shutil.copytree(self.folder, self._kept)
+
+    def restore(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)  # a test may have moved it away
+        shutil.copytree(self._kept, self.folder)
+
+
 class KeptLake:
-    """A lake in a folder as runs left it, put back for each test: at one address, which its tables hold."""
+    """A lake in a folder as runs left it, put back for each test."""
 
     def __init__(self, graph: Graph) -> None:
-        self._lake, self._engine = Path(graph.lake_uri), graph.engine
-        self._kept = self._lake.with_name(f"{self._lake.name} kept")
-        shutil.copytree(self._lake, self._kept)
+        self._engine = graph.engine
+        self._kept = KeptFolder(Path(graph.lake_uri))
 
     def graph(self) -> Graph:
         """The graph on the lake as it was."""
-        shutil.rmtree(self._lake, ignore_errors=True)  # a test may have moved it away
-        shutil.copytree(self._kept, self._lake)
-        return Graph(str(self._lake), self._engine)
+        self._kept.restore()
+        return Graph(str(self._kept.folder), self._engine)
 
 
 def checks_of(result: dg.ExecuteInProcessResult, table: str) -> dict[str, dg.AssetCheckEvaluation]:

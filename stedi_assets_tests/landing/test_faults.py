@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from stedi_assets.landing import ingest, ledger, reader
+from stedi_assets.landing import ingest, reader
 from stedi_assets.records import mixed, staging
 from stedi_assets.resources import LakeIOManager
 from stedi_assets_tests.builders.files import lines
@@ -52,10 +52,10 @@ def kill_after_publishing(table, monkeypatch):
 
 
 def kill_before_the_ledger(_, monkeypatch):
-    def record(*_, **__):
+    def enter(*_, **__):
         raise KilledError
 
-    monkeypatch.setattr(ledger, "record", record)
+    monkeypatch.setattr(ingest.Ingest, "enter", enter)
 
 
 MOMENTS = {
@@ -135,16 +135,20 @@ def test_a_file_that_is_gone_after_a_killed_run_is_in_the_ledger_as_it_is_in_the
     assert row_count(lake.land()).passed
 
 
-def test_a_file_of_a_killed_run_that_is_gone_leaves_no_rows_without_an_entry(lake):
+@pytest.mark.parametrize("full_refresh", [False, True])
+def test_rows_of_a_killed_run_whose_file_is_gone_stay_and_get_an_entry(lake, full_refresh):
     lake.deliver("a.json", lines(reading(1)))
     lake.land()
     path = lake.deliver("b.json", lines(reading(2)) + BROKEN)
     kill_next_run(lake, "before the ledger")
     path.unlink()
-    lake.land()
-    assert lake.landed() == [("a.json", 1)]
-    assert lake.quarantined() == []
-    assert set(lake.ledger()) == {"a.json"}
+    lake.land(full_refresh=full_refresh)
+    assert lake.landed() == [("a.json", 1), ("b.json", 2)]
+    assert [name for name, *_ in lake.quarantined()] == ["b.json"]
+    entry = lake.ledger()["b.json"]
+    assert (entry["records"], entry["landed"], entry["quarantined"]) == (2, 1, 1)
+    assert entry["missing_since"] is not None
+    assert row_count(lake.land()).passed
 
 
 def parse_all_but_one(*arguments, **how):

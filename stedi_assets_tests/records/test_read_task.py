@@ -41,7 +41,7 @@ def rows(files: tuple[str, ...]) -> list[dict]:
     return sorted(found, key=lambda row: (row["source_file"], row["source_position"]))
 
 
-def read(content: bytes, name: str = "file.json", **sizes: int) -> reader.ReadResult:
+def read(content: bytes, name: str = "file.json", **sizes: int) -> reader.StagedRecords:
     """Read a file in ranges as the driver would have it done, but in this thread."""
     MEMORY.pipe_file(f"/lake/{name}", content)
     file = LandingFile(name, len(content), "1", name.endswith(".csv"), None)
@@ -64,10 +64,10 @@ def parsed_at_once(content: bytes) -> Parsed:
     return parse_damaged(content, 0, SOURCE, final=True)[0]
 
 
-def assert_as_at_once(content: bytes, reading: reader.ReadResult) -> None:
+def assert_as_at_once(content: bytes, reading: reader.StagedRecords) -> None:
     whole = parsed_at_once(content)
     landed, quarantined = rows(reading.landed_files), rows(reading.quarantined_files)
-    (file,) = reading.files
+    (file,) = reading.reports
     provenance = {"source_file": "file.json", "ingested_at": 7}
     assert landed == [row | provenance for row in whole.landed.to_dicts()]
     assert quarantined == [row | provenance for row in whole.quarantined.to_dicts()]

@@ -1,0 +1,64 @@
+"""What a published table was made from: the record in its snapshot's summary, and which tables are stale by it.
+
+How a publication is refused whose record is out of date belongs in ``publication``.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from pyiceberg.table import Table
+
+    from stedi_assets.lake.lake import Lake
+
+# Keys of a snapshot's summary. Each table that a table was made from, with the snapshot's number, as a JSON object; the
+# tables that its checks read are among them.
+MADE_FROM = "stedi.made-from"
+# The policies in force, as a JSON object.
+POLICIES = "stedi.policies"
+# The digest of the code that made the table.
+CODE_VERSION = "stedi.code-version"
+
+# Whoever withdraws does so by a record of one of these tables. Every trusted and curated table is made from them.
+DECIDE_CONSENT = ("customer_landing", "customer_quarantine")
+
+
+def made_from(table: Table) -> dict[str, int]:
+    """Read which snapshot of which table a table was made from; empty where no record says it, as in older lakes."""
+    current = table.current_snapshot()
+    if current is None or current.summary is None:
+        return {}
+    recorded: dict[str, int] = json.loads(current.summary.additional_properties.get(MADE_FROM, "{}"))
+    return recorded
+
+
+def stale_tables(lake: Lake, inputs: Mapping[str, Collection[str]]) -> set[str]:
+    """Find the tables that were not made from what is published now.
+
+    Only the current metadata of each table is read. A table that cannot be made yet, since an input was never
+    published, is not stale.
+
+    Args:
+        lake: The lake.
+        inputs: For each trusted and curated table, the tables that it is made from.
+    """
+
+    @cache
+    def load(name: str) -> tuple[int | None, dict[str, int]]:
+        table = lake.find_table(name)
+        return (None, {}) if table is None else (table.metadata.current_snapshot_id, made_from(table))
+
+    def is_stale(name: str, needed: set[str]) -> bool:
+        if any(load(each)[0] is None for each in needed):
+            return False
+        _, recorded = load(name)
+        return not needed <= recorded.keys() or any(
+            load(each)[0] != snapshot_id for each, snapshot_id in recorded.items()
+        )
+
+    return {name for name, names in inputs.items() if is_stale(name, {*names, *DECIDE_CONSENT})}
