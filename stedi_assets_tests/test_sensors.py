@@ -126,8 +126,8 @@ def test_nothing_new_is_skipped_and_said(daemon):
         ("step_trainer", STEPS, BELOW_STEPS),
     ],
 )
-def test_a_new_file_requests_its_tables_and_what_is_below(daemon, lake, graph, source, records, tables):
-    deliver(lake, source, records, "2.json")
+def test_a_new_file_requests_its_tables_and_what_is_below(daemon, graph, source, records, tables):
+    deliver(Path(graph.lake_uri), source, records, "2.json")
     assert daemon.requested() == tables
     graph.run(*tables)
     assert daemon.skips()

@@ -1,0 +1,44 @@
+"""Small lakes that once came out wrong, each with what must come out of it.
+
+The lakes are in the folder of shared data, each with an ``expected.txt`` in words.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from stedi_assets_tests.builders.graph import Graph, copy_landing
+
+ML = "machine_learning_curated"
+FROM_DATE = {"consent_from_date": True}
+# Rows by table, and the policies in force.
+CASES = {
+    "00-control": (
+        {
+            "customer_landing": 3,
+            "accelerometer_landing": 30,
+            "step_trainer_landing": 30,
+            "customer_trusted": 3,
+            "accelerometer_trusted": 30,
+            "step_trainer_trusted": 30,
+            "customer_curated": 3,
+            ML: 30,
+        },
+        {},
+    ),
+    "02-csv-null-literal-withdrawal": ({"customer_trusted": 2, "accelerometer_trusted": 20}, {}),
+    "18-serial-padding": ({"step_trainer_trusted": 30, ML: 30}, {}),
+    "25-csv-space-quote-withdrawal": ({"customer_trusted": 2, ML: 20}, {}),
+    # Person 2 is in quarantine for the unit of the consent date, and half of the readings are from before consent.
+    "26-consent-date-in-seconds": ({"accelerometer_trusted": 20}, FROM_DATE),
+    "29-json-false-withdrawal": ({"customer_trusted": 0, "accelerometer_trusted": 0, ML: 0}, {}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_lake_that_came_out_wrong_comes_out_right(engine, shared, tmp_path: Path, case):
+    expected, policies = CASES[case]
+    graph = Graph(str(copy_landing(shared / "cases" / case, tmp_path / "lake")), engine, policies)
+    graph.run()
+    found = graph.rows()
+    assert {table: found[table] for table in expected} == expected
