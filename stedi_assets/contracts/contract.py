@@ -12,15 +12,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
+import pyspark.sql.functions as F
 from pandera.pyspark import Check, DataFrameModel, Field
 
 from stedi_assets.contracts.predicates import SUPPORTED_CHECKS
 from stedi_assets.errors import StediError
+from stedi_assets.records.rules import COMPARISONS
 from stedi_assets.records.source import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pandera.api.pyspark.types import PysparkDataframeColumnObject
     from pyspark.sql.types import StructType
 
 Privacy = Literal["direct identifier", "pseudonym", "none"]
@@ -119,19 +122,34 @@ def block(check: str, name: str, reason: str, **arguments: object) -> Check:
     """Declare a rule that any valid record keeps: a record that breaks it is quarantined, a table refused.
 
     Args:
-        check: Name of pandera's built-in check.
+        check: Name of the check: one of ``SUPPORTED_CHECKS``.
         name: Name of the rule, unique in its table, under which it is reported.
         reason: Why it must hold.
         arguments: The arguments of the check.
     """
-    made: Check = getattr(Check, check)(**arguments, title=name, description=reason)
-    return made
+    return _made(check, arguments, title=name, description=reason)
 
 
 def warn(check: str, name: str, reason: str, **arguments: object) -> Check:
     """Declare a rule that is merely typical: rows that break it are counted and shown; see ``block``."""
-    made: Check = getattr(Check, check)(**arguments, title=name, description=reason, raise_warning=True)
+    return _made(check, arguments, title=name, description=reason, raise_warning=True)
+
+
+def _made(check: str, arguments: Mapping[str, Any], **options: Any) -> Check:  # noqa: ANN401 - pandera's own
+    """A check of pandera's, or ``zero_or_in_range``, which pandera lacks."""
+    if check == "zero_or_in_range":
+        # Statistics as pandera's own checks have them; and by these arguments it calls the function.
+        return Check(
+            _zero_or_in_range, name=check, error=check, statistics=dict(arguments), **arguments, **options
+        )
+    made: Check = getattr(Check, check)(**arguments, **options)
     return made
+
+
+def _zero_or_in_range(data: PysparkDataframeColumnObject, min_value: int, max_value: int) -> bool:
+    """Whether every value of a column is 0 or within an interval, as pandera itself evaluates it."""
+    holds = COMPARISONS["zero_or_in_range"](F.col(data.column_name), min_value, max_value)
+    return bool(data.dataframe.where(~holds).isEmpty())
 
 
 def contract_of(model: type[DataFrameModel]) -> Contract:

@@ -20,6 +20,7 @@ CONDITIONS: dict[str, Callable[..., str]] = {
     "in_range": lambda low, high, with_low=True, with_high=True: (
         f"{'from' if with_low else 'above'} {low} {'to' if with_high else 'to below'} {high}"
     ),
+    "zero_or_in_range": lambda low, high: f"0, or from {low} to {high}",
     "isin": lambda allowed: f"one of {', '.join(map(str, allowed))}",
     "str_matches": lambda pattern: f"text that matches `{pattern}`",
 }

@@ -73,7 +73,13 @@ def _axis(name: str) -> Any:
 
 def _consent(purpose: str) -> Any:
     return column(
-        block("greater_than_or_equal_to", f"{purpose}_not_negative", "0 stands for no consent.", min_value=0),
+        block(
+            "zero_or_in_range",
+            f"plausible_{purpose}_date",
+            f"0 stands for no consent. {_MS_REASON}",
+            min_value=EARLIEST_MS,
+            max_value=LATEST_MS,
+        ),
         description=f"When the person agreed to share with {purpose}, epoch ms UTC; absent or 0: not agreed.",
         nullable=True,
     )
@@ -261,7 +267,13 @@ class CustomerTrusted(_Customer):
     """The newest snapshot of each person and device, of people who consent to research now."""
 
     shareWithResearchAsOfDate: T.LongType = column(
-        block("greater_than", "research_consent_given", "Promise 1: only who consents is here.", min_value=0),
+        block(
+            "in_range",
+            "research_consent_given",
+            f"Promise 1: only who consents is here. {_MS_REASON}",
+            min_value=EARLIEST_MS,
+            max_value=LATEST_MS,
+        ),
         description="When the person agreed to share with research, epoch ms UTC.",
     )
 

@@ -162,7 +162,7 @@ def ingest(
 
 def _plan(lake: Lake, source: str, began: int) -> ReadPlan:
     return ReadPlan(
-        source=source_of(_contract(source, "landing")),
+        source=source_of(_contract(source, "landing"), read_at=began),
         lake=lake.address("").rstrip("/"),
         storage_options=lake.storage_options,
         landed_folder=new_folder(lake, _contract(source, "landing")),

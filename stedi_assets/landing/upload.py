@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -215,7 +216,8 @@ def _counts(stream: BinaryIO, described: LandingFile, source: str) -> tuple[int,
         is_settled=True,
     )
     landed = quarantined = 0
-    for part in parse_stream(stream, whole, source_of(CONTRACTS[f"{source}_landing"])):
+    of_now = source_of(CONTRACTS[f"{source}_landing"], read_at=time.time_ns() // 1_000_000)
+    for part in parse_stream(stream, whole, of_now):
         landed += part.landed.height
         quarantined += part.quarantined.height
     return landed, quarantined

@@ -101,8 +101,8 @@ class Converter:
             if value is not None and name != field.name:
                 repairs.add("field_name")
             if field.name in values:
-                repairs.add("repeated_field")
-                value, reason = _either(values[field.name], value, field)
+                value, repair, reason = _either(values[field.name], value, field)
+                repairs.add(repair)
                 reasons.add(reason)
             values[field.name] = value
         for name in unknown:
@@ -131,11 +131,15 @@ def _read(raw: object, field: Field) -> tuple[Any, str, str]:
     return value, repair, ""
 
 
-def _either(before: Any, value: Any, field: Field) -> tuple[Any, str]:  # noqa: ANN401 - whatever JSON holds
-    """The value of a repeated field, and a reason if its values differ."""
+def _either(before: Any, value: Any, field: Field) -> tuple[Any, str, str]:  # noqa: ANN401 - whatever JSON holds
+    """The value of a repeated field, and the repair that this is, or a reason if its values differ."""
+    if value == before:
+        return value, "repeated_field", ""
+    if field.is_consent and bool(value) != bool(before):
+        return None, "repeated_consent", ""
     if before is None or value is None:
-        return value if before is None else before, ""
-    return value, "" if value == before else f"duplicate_field:{field.name}"
+        return value if before is None else before, "repeated_field", ""
+    return value, "", f"duplicate_field:{field.name}"
 
 
 def _is_unicode(text: str) -> bool:

@@ -19,6 +19,10 @@ def _in_range(c: Any, low: Any, high: Any, include_min: bool = True, include_max
     return (c >= low if include_min else c > low) & (c <= high if include_max else c < high)
 
 
+def _zero_or_in_range(c: Any, low: Any, high: Any) -> Any:  # noqa: ANN401 - of either backend
+    return (c == 0) | _in_range(c, low, high)
+
+
 # The value holds. Operators alone, so that `c` may be a polars expression or a Spark column.
 COMPARISONS: dict[str, Callable[..., Any]] = {
     "greater_than": lambda c, low: c > low,
@@ -26,6 +30,7 @@ COMPARISONS: dict[str, Callable[..., Any]] = {
     "less_than": lambda c, high: c < high,
     "less_than_or_equal_to": lambda c, high: c <= high,
     "in_range": _in_range,
+    "zero_or_in_range": _zero_or_in_range,
 }
 
 

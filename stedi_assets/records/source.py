@@ -29,6 +29,7 @@ REASONS: dict[str, str] = {
     "not_csv": "a CSV row with a quote that is never closed, or closed in mid-field",
     "unknown_header": "a row of a CSV file whose first row names no field of the source",
     "rule": "a row rule of the landing contract, by its name",
+    "rule:snapshot_not_in_future": "a customer snapshot dated more than a day after it was read",
 }
 
 # What was put right without loss, and what is counted.
@@ -41,6 +42,7 @@ REPAIRS: dict[str, str] = {
     "pretty_printed": "objects written over several lines",
     "field_name": "records with a field spelled in another case or by an alias",
     "repeated_field": "records with the same field twice, with equal values or one of them null",
+    "repeated_consent": "records with one consent field twice, with consent and without; landed without consent",
     "number_as_text": "records with a number where text belongs",
     "text_as_number": "records with a number written as text",
     "float_as_integer": "records with an integer written as a float",
@@ -58,13 +60,15 @@ DTYPES: dict[str, Any] = {"string": pl.String, "bigint": pl.Int64, "double": pl.
 class Field:
     """A field of a source: its name and type in the landing table, and the other names it comes under.
 
-    Names are matched without case, so `aliases` needs only truly different names.
+    Names are matched without case, so `aliases` needs only truly different names. In a field that `is_consent`, 0 and
+    an absent value mean that there is no consent.
     """
 
     name: str
     type: Literal["string", "bigint", "double"]
     required: bool
     aliases: tuple[str, ...] = ()
+    is_consent: bool = False
 
 
 @dataclass(frozen=True)

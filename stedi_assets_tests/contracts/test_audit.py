@@ -46,6 +46,7 @@ BREAKING = {
     "greater_than": lambda low: low,
     "greater_than_or_equal_to": lambda low: low - 1,
     "str_matches": lambda _: "?",
+    "zero_or_in_range": lambda low, _: low - 1,
     "isin": lambda _: "?",
 }
 
@@ -99,11 +100,16 @@ def test_zero_and_minus_zero_are_one_key(engine):
 
 
 def test_equal_rows_are_right_where_there_is_no_key(engine):
-    rows = [GOOD, GOOD]
+    class Keyless(DataFrameModel):
+        size: T.LongType = column(description="A size.")
 
-    assert (
-        failing(frame(engine, "machine_learning_curated", rows), CONTRACTS["machine_learning_curated"]) == {}
-    )
+        class Config:
+            name = "keyless"
+            metadata: ClassVar = {"folder": "keyless"}
+
+    contract = contract_of(Keyless)
+
+    assert failing(frame_of(engine, contract, [{"size": 1}, {"size": 1}]), contract) == {}
 
 
 def test_an_empty_table_breaks_no_rule(engine):

@@ -343,6 +343,51 @@ def test_a_record_of_ten_megabytes_lands():
         assert landed(text.encode() + PLAIN) == [(long, None, None), ("a", 1, 2.5)]
 
 
+# Consent -----
+
+CONSENT = Source("consent", (Field("s", "string", True), Field("agreed", "bigint", False, is_consent=True)))
+
+
+@pytest.mark.parametrize("twice", ["agreed", "AGREED"])
+@pytest.mark.parametrize("without", ["null", "0", '""', "0.0", '"0"'])
+def test_one_consent_field_twice_with_and_without_is_without(twice, without):
+    values = ["5", without]
+    for first, second in (values, values[::-1]):
+        text = f'{{"s":"a","agreed":{first},"{twice}":{second}}}'.encode()
+        parsed = careful(PLAIN_CONSENT + text + b"\n" + PLAIN_CONSENT, CONSENT)
+        assert parsed.landed["agreed"].to_list() == [5, None, 5]
+        assert parsed.repaired["repeated_consent"] == 1
+        assert parse_lines(PLAIN_CONSENT + text, 0, CONSENT) is None
+
+
+PLAIN_CONSENT = b'{"s":"p","agreed":5}\n'
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ('"agreed":5,"Agreed":6', ["duplicate_field:agreed"]),
+        ('"agreed":5,"agreed":false', ["duplicate_field:agreed", "wrong_type:agreed"]),
+        ('"agreed":null,"agreed":"NULL"', ["wrong_type:agreed"]),
+    ],
+)
+def test_one_consent_field_twice_otherwise_is_quarantined(members, expected):
+    assert reasons(f'{{"s":"a",{members}}}'.encode(), CONSENT) == [expected]
+
+
+def test_equal_answers_to_one_question_are_one_answer():
+    parsed = careful(b'{"s":"a","agreed":5,"AGREED":5}\n{"s":"b","agreed":null,"agreed":0}', CONSENT)
+    assert parsed.landed["agreed"].to_list() == [5, 0]
+    assert parsed.repaired == {"field_name": 1, "repeated_field": 2}
+
+
+def test_a_repeated_column_of_consent_is_without_where_one_of_the_two_is():
+    parsed = csv_rows(b"s,agreed,Agreed\na,5,\nb,,5\nc,0,5\nd,5,5\ne,5,6\nf,,\n", CONSENT)
+    assert parsed.landed["agreed"].to_list() == [None, None, None, 5, None]
+    assert parsed.repaired["repeated_consent"] == 3
+    assert quarantined(parsed) == [("e,5,6", ["duplicate_field:agreed"], 38)]
+
+
 # CSV -----
 
 HEADER = b"s,i,d\n"
@@ -422,6 +467,7 @@ def windows(text, size):
         ("less_than_or_equal_to", (5,), [5, 6], [6]),
         ("in_range", (1, 3), [0, 1, 2, 3, 4], [0, 4]),
         ("in_range", (1, 3, False, False), [1, 2, 3], [1, 3]),
+        ("zero_or_in_range", (2, 3), [None, -1, 0, 1, 2, 3, 4], [-1, 1, 4]),
         ("isin", (("a", "b"),), ["a", "c", None], ["c"]),
         ("str_matches", (r"[^@]+@",), ["a@b", "@a@", "b"], ["@a@", "b"]),
         ("str_matches", (r"a|b",), ["ax", "xb"], ["xb"]),
