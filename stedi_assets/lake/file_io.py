@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pyiceberg.io.fsspec import FsspecFileIO, FsspecInputFile, FsspecOutputFile
 
+from stedi_assets.lake.avro import is_whole
 from stedi_assets.lake.durable import DurableFile
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.ownership import LAKE, ElsewhereError, is_below
@@ -74,7 +75,7 @@ class _Input(FsspecInputFile):
         """Open the file.
 
         Raises:
-            LakeError: The file is missing or empty.
+            LakeError: The file is missing, empty, or damaged metadata.
         """
         try:
             stream = self._read() if self.location.endswith(_READ_WHOLE) else super().open(seekable)
@@ -87,7 +88,10 @@ class _Input(FsspecInputFile):
         return stream
 
     def _read(self) -> InputStream:
-        return io.BytesIO(self._fs.cat_file(self.location, **_IN_ONE_REQUEST.get(self._fs.protocol[0], {})))
+        content = self._fs.cat_file(self.location, **_IN_ONE_REQUEST.get(self._fs.protocol[0], {}))
+        if content and self.location.endswith(".avro") and not is_whole(content):
+            raise LakeError(f"{self.location} is damaged, so that {_LOST}")
+        return io.BytesIO(content)
 
 
 class _DurableOutput(FsspecOutputFile):

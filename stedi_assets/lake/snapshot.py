@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import polars as pl
     from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
     from pyspark.sql import DataFrame
 
     from stedi_assets.contracts.contract import Contract
@@ -77,14 +78,32 @@ def snapshot_of(table: Table) -> Snapshot:
         raise LakeError(
             f"another program deleted single rows of {name}, which engines would read: {_remedy(name)}"
         )
+    rows = sum(task.file.record_count for task in tasks)
+    _require_total(table, current, rows)
     return Snapshot(
         snapshot_id=current.snapshot_id,
         committed_at_ms=current.timestamp_ms,
-        rows=sum(task.file.record_count for task in tasks),
+        rows=rows,
         files=dict(sorted((task.file.file_path, task.file.file_size_in_bytes) for task in tasks)),
         location=table.location(),
         made_from=made_from(table),
     )
+
+
+def _require_total(table: Table, current: IcebergSnapshot, rows: int) -> None:
+    """Hold the rows of the files that manifests name against the number in the snapshot's summary, if it has one.
+
+    A list of manifests that is cut off behind its header reads as a list without manifests.
+
+    Raises:
+        LakeError: The manifests do not name all files, or too many.
+    """
+    total = current.summary.additional_properties.get("total-records") if current.summary else None
+    if total is not None and int(total) != rows:
+        raise LakeError(
+            f"{table.name()[-1]}: the snapshot has {total} rows, and its manifests name files of {rows}: restore "
+            f"{current.manifest_list} and the manifests from a backup, or make the table anew (docs/move-a-lake.md)"
+        )
 
 
 def read_snapshot(lake: Lake, contract: Contract, snapshot: Snapshot, engine: SparkEngine) -> DataFrame:
