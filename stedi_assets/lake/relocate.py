@@ -9,38 +9,23 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pyiceberg.catalog.sql import IcebergTables
-from pyiceberg.manifest import ManifestContent, write_manifest, write_manifest_list
-from pyiceberg.serializers import FromInputFile, ToOutputFile
-from pyiceberg.table.refs import MAIN_BRANCH
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from stedi_assets.lake.errors import LakeError
-from stedi_assets.lake.file_io import LakeFileIO
 from stedi_assets.lake.iceberg import CATALOG, catalog_file, has_own_catalog
-from stedi_assets.lake.ownership import LAKE, is_below, lake_of
+from stedi_assets.lake.moved_table import MovedFiles, MovedTable, read_moved, write_moved
+from stedi_assets.lake.ownership import is_below, lake_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyiceberg.io.fsspec import FsspecInputFile
-    from pyiceberg.manifest import ManifestEntry, ManifestFile
-    from pyiceberg.table.metadata import TableMetadata
-    from pyiceberg.table.snapshots import Snapshot
-
     from stedi_assets.lake.lake import Lake
-
-# What PyIceberg writes by itself, as far as this module has to choose it.
-_FORMAT: Literal[2] = 2
-_COMPRESSION: Literal["deflate"] = "deflate"
-# Place of a data file's address among its fields, in every version of the format that PyIceberg reads.
-_FILE_PATH = 1
 
 
 @dataclass(frozen=True)
@@ -56,61 +41,6 @@ class Relocated:
     name: str
     lake: str
     rows: int
-
-
-class _MovedFiles(LakeFileIO):
-    """Reads files of a lake where they are now, by the addresses that they had.
-
-    Args:
-        before: Address of the lake before it was moved.
-        now: Address of the lake.
-    """
-
-    def __init__(self, before: str, now: str) -> None:
-        super().__init__({LAKE: now})
-        self.before, self._now = before, now
-
-    def new_input(self, location: str) -> FsspecInputFile:
-        return super().new_input(self.moved(location))
-
-    def moved(self, address: str) -> str:
-        """The address that a file has now; an address in another lake stays."""
-        inside = address.startswith(f"{self.before}/")
-        return self._now + address.removeprefix(self.before) if inside else address
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A table of a lake that was moved.
-
-    Attributes:
-        namespace: Its database.
-        name: Its name.
-        entry: Address of its metadata in the catalog.
-        files: Its files, where they are now.
-        metadata: Its metadata, with the addresses from before.
-        manifests: The manifests of its current snapshot, each with the data files that it names.
-    """
-
-    namespace: str
-    name: str
-    entry: str
-    files: _MovedFiles
-    metadata: TableMetadata
-    manifests: Sequence[tuple[ManifestFile, Sequence[ManifestEntry]]]
-
-    @property
-    def location(self) -> str:
-        """Address of the table's folder now."""
-        return self.files.moved(self.metadata.location)
-
-    def data_files(self) -> dict[str, int]:
-        """The size in bytes of each data file, by its address now."""
-        return {
-            self.files.moved(entry.data_file.file_path): entry.data_file.file_size_in_bytes
-            for _, entries in self.manifests
-            for entry in entries
-        }
 
 
 def relocate(lake: Lake) -> list[Relocated]:
@@ -131,13 +61,13 @@ def relocate(lake: Lake) -> list[Relocated]:
             )
         _require_files(lake, tables)
         for table in tables:
-            _register(session, table, _write(table))
+            _register(session, table, write_moved(table))
         session.commit()
     return [
         Relocated(
             table.name,
             table.files.before.removeprefix("file://"),
-            sum(entry.data_file.record_count for _, entries in table.manifests for entry in entries),
+            table.rows,
         )
         for table in tables
     ]
@@ -174,7 +104,7 @@ def _require_folder(lake: Lake) -> None:
         own.replace(file)
 
 
-def _moved_tables(lake: Lake, session: Session) -> list[_Table]:
+def _moved_tables(lake: Lake, session: Session) -> list[MovedTable]:
     """Read the tables that the catalog has at addresses of another lake."""
     here = lake.address("").rstrip("/")
     rows = session.scalars(select(IcebergTables).where(IcebergTables.catalog_name == CATALOG)).all()
@@ -191,26 +121,11 @@ def _moved_tables(lake: Lake, session: Session) -> list[_Table]:
                 f"{name} is at {entry}, in no lake of the other tables: take it out of the catalog first"
             )
         if before != here:
-            tables.append(_read(namespace, name, entry, _MovedFiles(before, here)))
+            tables.append(read_moved(namespace, name, entry, MovedFiles(before, here)))
     return tables
 
 
-def _read(namespace: str, name: str, entry: str, files: _MovedFiles) -> _Table:
-    metadata = FromInputFile.table_metadata(files.new_input(entry))
-    current = metadata.current_snapshot()
-    manifests = current.manifests(files) if current else []
-    if metadata.format_version != _FORMAT or any(item.content != ManifestContent.DATA for item in manifests):
-        raise LakeError(
-            f"another program has rewritten {name}: make the table anew (docs/move-a-lake.md), then move"
-        )
-    named = [(manifest, manifest.fetch_manifest_entry(files)) for manifest in manifests]
-    # A manifest may name nothing but deleted files, and PyIceberg writes none that is empty.
-    return _Table(
-        namespace, name, entry, files, metadata, [(manifest, live) for manifest, live in named if live]
-    )
-
-
-def _require_files(lake: Lake, tables: Sequence[_Table]) -> None:
+def _require_files(lake: Lake, tables: Sequence[MovedTable]) -> None:
     """Hold the files in the folder against the files that the tables need.
 
     Raises:
@@ -226,7 +141,7 @@ def _require_files(lake: Lake, tables: Sequence[_Table]) -> None:
         if not os.access(folder / "metadata", os.W_OK):
             raise LakeError(f"{folder}/metadata cannot be written: copy the lake to a place where it can")
         found = {file.path: file.bytes for file in lake.list_files(table.location)}
-        needed = {lake.path(address): size for address, size in table.data_files().items()}
+        needed = {lake.path(address): size for address, size in table.data_files.items()}
         lost += [path for path, size in needed.items() if found.get(path) != size]
     if lost:
         raise LakeError(
@@ -235,58 +150,7 @@ def _require_files(lake: Lake, tables: Sequence[_Table]) -> None:
         )
 
 
-def _write(table: _Table) -> str:
-    """Write a table's metadata for its new address, beside the old metadata, and give its address."""
-    current = table.metadata.current_snapshot()
-    main = table.metadata.refs.get(MAIN_BRANCH)
-    metadata = table.metadata.model_copy(
-        update={
-            "location": table.location,
-            "snapshots": [_write_snapshot(table, current)] if current else [],
-            "snapshot_log": [
-                entry
-                for entry in table.metadata.snapshot_log
-                if current and entry.snapshot_id == current.snapshot_id
-            ],
-            "refs": {MAIN_BRANCH: main} if main else {},
-            # These name files of snapshots that stay behind.
-            "metadata_log": [],
-            "statistics": [],
-            "partition_statistics": [],
-        }
-    )
-    address = f"{table.location}/metadata/00001-{uuid.uuid4()}.metadata.json"
-    ToOutputFile.table_metadata(metadata, table.files.new_output(address))
-    return address
-
-
-def _write_snapshot(table: _Table, snapshot: Snapshot) -> Snapshot:
-    """Write the manifests of a snapshot and their list."""
-    number, manifests = uuid.uuid4(), []
-    for position, (manifest, entries) in enumerate(table.manifests):
-        output = table.files.new_output(f"{table.location}/metadata/{number}-m{position}.avro")
-        spec = table.metadata.specs()[manifest.partition_spec_id]
-        with write_manifest(
-            _FORMAT, spec, table.metadata.schema(), output, snapshot.snapshot_id, _COMPRESSION
-        ) as writer:
-            for entry in entries:
-                entry.data_file[_FILE_PATH] = table.files.moved(entry.data_file.file_path)
-                writer.existing(entry)
-        manifests.append(writer.to_manifest_file())
-    address = f"{table.location}/metadata/snap-{snapshot.snapshot_id}-0-{number}.avro"
-    with write_manifest_list(
-        _FORMAT,
-        table.files.new_output(address),
-        snapshot.snapshot_id,
-        snapshot.parent_snapshot_id,
-        snapshot.sequence_number,
-        _COMPRESSION,
-    ) as writer_of_list:
-        writer_of_list.add_manifests(manifests)
-    return snapshot.model_copy(update={"manifest_list": address})
-
-
-def _register(session: Session, table: _Table, address: str) -> None:
+def _register(session: Session, table: MovedTable, address: str) -> None:
     """Put a table's new metadata in the place of the old one, within a transaction.
 
     Raises:

@@ -79,7 +79,7 @@ def snapshot_of(table: Table) -> Snapshot:
             f"another program deleted single rows of {name}, which engines would read: {_remedy(name)}"
         )
     rows = sum(task.file.record_count for task in tasks)
-    _require_total(table, current, rows)
+    require_total(table.name()[-1], current, rows)
     return Snapshot(
         snapshot_id=current.snapshot_id,
         committed_at_ms=current.timestamp_ms,
@@ -90,7 +90,7 @@ def snapshot_of(table: Table) -> Snapshot:
     )
 
 
-def _require_total(table: Table, current: IcebergSnapshot, rows: int) -> None:
+def require_total(table: str, current: IcebergSnapshot, rows: int) -> None:
     """Hold the rows of the files that manifests name against the number in the snapshot's summary, if it has one.
 
     A list of manifests that is cut off behind its header reads as a list without manifests.
@@ -101,7 +101,7 @@ def _require_total(table: Table, current: IcebergSnapshot, rows: int) -> None:
     total = current.summary.additional_properties.get("total-records") if current.summary else None
     if total is not None and int(total) != rows:
         raise LakeError(
-            f"{table.name()[-1]}: the snapshot has {total} rows, and its manifests name files of {rows}: restore "
+            f"{table}: the snapshot has {total} rows, and its manifests name files of {rows}: restore "
             f"{current.manifest_list} and the manifests from a backup, or make the table anew (docs/move-a-lake.md)"
         )
 

@@ -254,7 +254,13 @@ class TestRefused:
 
     @pytest.mark.parametrize("pattern", ["data/**/*.parquet", "metadata/*.avro", "metadata/*.json"])
     @pytest.mark.parametrize(
-        "damage", [Path.unlink, lambda path: path.write_bytes(b"")], ids=["gone", "empty"]
+        "damage",
+        [
+            Path.unlink,
+            lambda path: path.write_bytes(b""),
+            lambda path: path.write_bytes(path.read_bytes()[:-9]),
+        ],
+        ids=["gone", "empty", "cut off"],
     )
     def test_a_lake_that_was_copied_in_part(self, original, tmp_path, pattern, damage: Callable):
         copy = copied(original, tmp_path / "copy")
