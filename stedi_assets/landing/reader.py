@@ -1,6 +1,6 @@
 """Landing files read by Spark: cut into ranges, spread over tasks, staged as Parquet, accounted for by file.
 
-What a task does belongs in ``file_range``. Rows do not pass through the engine: a task writes its own Parquet file,
+What a task does belongs in ``read_task``. Rows do not pass through the engine: a task writes its own Parquet file,
 as Spark's own writers do, and the driver publishes only the files of tasks that reported.
 """
 
