@@ -1,9 +1,6 @@
 """A lake as the version before ``person`` and ``device`` left it: columns, Parquet files, catalog entries."""
 
-import shutil
 from dataclasses import replace
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +8,7 @@ import pyarrow.parquet as pq
 from stedi_assets.contracts.contract import Contract
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.iceberg import iceberg_schema, table_properties
+from stedi_assets.lake.lake import Lake
 from stedi_assets_tests.builders.graph import Graph
 
 _CUSTOMER = (
@@ -62,7 +60,7 @@ def _make_earlier(graph: Graph, contract: Contract) -> None:
     summary = now.current_snapshot().summary.additional_properties
     rows = now.scan().to_arrow().select([column.name for column in contract.columns])
     lake.catalog.drop_table((lake.database, contract.name))
-    shutil.rmtree(urlsplit(now.location()).path)
+    lake.filesystem.rm(lake.path(now.location()), recursive=True)
     made = lake.catalog.create_table(
         (lake.database, contract.name),
         iceberg_schema(contract),
@@ -71,7 +69,7 @@ def _make_earlier(graph: Graph, contract: Contract) -> None:
     )
     half = rows.num_rows // 2
     files = [
-        _write(f"{made.location()}/data/{number}/part.parquet", part.cast(contract.arrow_schema))
+        _write(lake, f"{made.location()}/data/{number}/part.parquet", part.cast(contract.arrow_schema))
         for number, part in enumerate((rows.slice(0, half), rows.slice(half)))
         if part.num_rows
     ]
@@ -83,8 +81,7 @@ def _make_earlier(graph: Graph, contract: Contract) -> None:
             pass
 
 
-def _write(address: str, rows: pa.Table) -> str:
-    path = Path(urlsplit(address).path)
-    path.parent.mkdir(parents=True)
-    pq.write_table(rows, path, store_schema=False)
+def _write(lake: Lake, address: str, rows: pa.Table) -> str:
+    with lake.filesystem.open(address, "wb") as stream:
+        pq.write_table(rows, stream, store_schema=False)
     return address

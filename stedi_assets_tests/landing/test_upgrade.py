@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import boto3
 import pytest
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.types import StringType
@@ -227,6 +228,25 @@ def test_the_command_tells_what_it_upgraded(graph, monkeypatch):
     assert "the next run reads every raw file again" in " ".join(result.stdout.split())
     again = CliRunner().invoke(cli.app, ["upgrade"])
     assert "Nothing to upgrade" in again.stdout
+
+
+def test_a_lake_on_s3(sail_engine, new_lake, tmp_path):
+    deliver_three_people(tmp_path)
+    graph = Graph(new_lake(tmp_path), sail_engine)
+    graph.run()
+    before = {name: content(graph, name) for name in CONTRACTS}
+    make_earlier(graph)
+    assert not graph.run(ok=False).success
+    upgrade(graph.lake)
+    for name in UPGRADED:
+        assert content(graph, name) == before[name], name
+    graph.run()
+    for name in CONTRACTS:
+        assert content(graph, name) == before[name], name
+    # By Glue's own list of columns Athena knows the new ones.
+    described = boto3.client("glue").get_table(DatabaseName=graph.lake.database, Name="customer_trusted")
+    columns = [column["Name"] for column in described["Table"]["StorageDescriptor"]["Columns"]]
+    assert columns == [column.name for column in CONTRACTS["customer_trusted"].columns]
 
 
 def test_a_lake_of_a_newer_version_is_refused(graph):
