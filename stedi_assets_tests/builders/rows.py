@@ -3,7 +3,7 @@
 A row is a mapping; what a test does not name is some valid value, so that a test names only what it is about.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,6 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.engine.session import SparkEngine
 from stedi_assets.records.identity import device_of, person_of
 from stedi_assets.records.mentions import mentions_in
-from stedi_assets.transforms import tables
 
 Row = Mapping[str, Any]
 
@@ -107,62 +106,3 @@ def values(data: DataFrame, *columns: str) -> list[Any]:
     """The sorted values of a column, or tuples of several."""
     rows = rows_of(data.select(*columns))
     return [row[0] for row in rows] if len(columns) == 1 else rows
-
-
-def derived(
-    engine: SparkEngine,
-    customers: Iterable[Row] = (),
-    readings: Iterable[Row] = (),
-    steps: Iterable[Row] = (),
-    *,
-    quarantine: Iterable[Row] = (),
-    **policies: bool,
-) -> dict[str, DataFrame]:
-    """The five derived tables and the tables they are made from, by name; see ``derive``."""
-    rows = {
-        "customer_landing": customers,
-        "customer_quarantine": quarantine,
-        "accelerometer_landing": readings,
-        "step_trainer_landing": steps,
-    }
-    return derive({name: frame(engine, name, of_table) for name, of_table in rows.items()}, **policies)
-
-
-def derive(
-    sources: Mapping[str, DataFrame],
-    transforms: Any = tables,
-    *,
-    keep: Callable[[DataFrame], DataFrame] = lambda data: data,
-    consent_from_date: bool = False,
-    on_timestamp_only: bool = False,
-) -> dict[str, DataFrame]:
-    """Add the five derived tables to the tables they are made from, put together as the assets do.
-
-    ``transforms`` is the module that computes them, and ``keep`` stores a table before others are made from it.
-    """
-    customers = sources["customer_landing"], sources["customer_quarantine"]
-    trusted = keep(transforms.trusted_customers(*customers))
-    readings = keep(
-        transforms.readings_of(sources["accelerometer_landing"], trusted, consent_from_date=consent_from_date)
-    )
-    curated = keep(transforms.customers_with_readings(trusted, readings))
-    shared = transforms.shared_with_untrusted(*customers, trusted)
-    steps = keep(
-        transforms.steps_of(
-            sources["step_trainer_landing"], curated, shared, consent_from_date=consent_from_date
-        )
-    )
-    pairs = transforms.matched_readings(steps, readings, curated, KEY, on_timestamp_only=on_timestamp_only)
-    return {
-        **sources,
-        "customer_trusted": trusted,
-        "accelerometer_trusted": readings,
-        "customer_curated": curated,
-        "step_trainer_trusted": steps,
-        "machine_learning_curated": keep(pairs),
-    }
-
-
-def stored(data: DataFrame) -> DataFrame:
-    """The rows of a frame as a new frame, which computes nothing again."""
-    return data.sparkSession.createDataFrame(data.toArrow(), data.schema)

@@ -8,6 +8,7 @@ import pytest
 
 from stedi_assets.contracts import consent
 from stedi_assets.transforms import held_back, tables
+from stedi_assets_tests.builders.derived import Derived, derived
 from stedi_assets_tests.builders.rows import (
     ANN,
     BOB,
@@ -16,13 +17,10 @@ from stedi_assets_tests.builders.rows import (
     SERIAL_2,
     T0,
     customer,
-    derive,
-    derived,
     frame,
     quarantined,
     reading,
     step,
-    stored,
     values,
 )
 
@@ -185,7 +183,7 @@ QUERIES = {
 def violations(engine, landing, transforms, *, from_date):
     """Rows that the consent queries flag, by what they are, in tables that ``transforms`` computes."""
     sources = {name: frame(engine, name, rows) for name, rows in landing.items()}
-    found = derive(sources, transforms, keep=stored, consent_from_date=from_date)
+    found = Derived(sources, transforms, consent_from_date=from_date)
     customers = found["customer_landing"], found["customer_quarantine"]
     return {
         name: query(found[table], *customers, from_date=from_date).count()

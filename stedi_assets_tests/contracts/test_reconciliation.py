@@ -4,6 +4,7 @@ import pyspark.sql.functions as F
 import pytest
 
 from stedi_assets.contracts import consent, reconciliation
+from stedi_assets_tests.builders.derived import Derived, derived, stored
 from stedi_assets_tests.builders.rows import (
     ANN,
     BOB,
@@ -12,12 +13,9 @@ from stedi_assets_tests.builders.rows import (
     SERIAL_2,
     T0,
     customer,
-    derive,
-    derived,
     frame,
     reading,
     step,
-    stored,
     values,
 )
 
@@ -83,14 +81,13 @@ def reconciled(table, staged, tables, *, consent_from_date=False, on_timestamp_o
 @pytest.fixture(scope="module")
 def right(engine):
     """The tables of a few people, right and stored."""
-    tables = derived(engine, CUSTOMERS, READINGS, STEPS)
-    return {name: stored(data) for name, data in tables.items()}
+    return derived(engine, CUSTOMERS, READINGS, STEPS)
 
 
 @pytest.mark.parametrize("policies", POLICIES, ids=str)
 def test_right_tables_of_thousands_of_random_worlds_are_reconciled(sail_engine, landing, policies):
     sources = {name: frame(sail_engine, name, rows) for name, rows in landing.items()}
-    tables = derive(sources, keep=stored, **policies)
+    tables = Derived(sources, **policies)
     found = {name: reconciled(name, tables[name], tables, **policies) for name in DERIVED}
 
     assert {name: result.same for name, result in found.items()} == dict.fromkeys(DERIVED, True)
@@ -165,7 +162,7 @@ def test_pairs_whose_halves_were_exchanged_are_not_reconciled(engine):
     """As many rows, each step reading and each accelerometer reading as often as it should be."""
     customers = [customer(ANN, serial=SERIAL), customer(BOB, serial=SERIAL_2)]
     readings, steps = [reading(ANN, x=0.1), reading(BOB, x=0.2)], [step(SERIAL, distance=1), step(SERIAL_2)]
-    tables = {name: stored(data) for name, data in derived(engine, customers, readings, steps).items()}
+    tables = derived(engine, customers, readings, steps)
     pairs = tables["machine_learning_curated"]
     exchanged = pairs.withColumn("x", F.when(F.col("x") == 0.1, 0.2).otherwise(0.1))
 
@@ -177,7 +174,7 @@ def test_pairs_of_strangers_are_reconciled_only_if_they_were_asked_for(engine):
     customers = [customer(ANN, serial=SERIAL), customer(BOB, serial=SERIAL_2)]
     readings, steps = [reading(ANN), reading(BOB)], [step(SERIAL), step(SERIAL_2)]
     tables = derived(engine, customers, readings, steps, on_timestamp_only=True)
-    pairs = stored(tables["machine_learning_curated"])
+    pairs = tables["machine_learning_curated"]
     asked_for = reconciled("machine_learning_curated", pairs, tables, on_timestamp_only=True)
     not_asked_for = reconciled("machine_learning_curated", pairs, tables)
 

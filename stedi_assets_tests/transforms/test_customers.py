@@ -2,17 +2,8 @@
 
 import pytest
 
-from stedi_assets_tests.builders.rows import (
-    ANN,
-    BOB,
-    SERIAL,
-    SERIAL_2,
-    T0,
-    customer,
-    derived,
-    reading,
-    values,
-)
+from stedi_assets_tests.builders.derived import derived
+from stedi_assets_tests.builders.rows import ANN, BOB, SERIAL, SERIAL_2, T0, customer, reading, values
 
 
 def trusted(engine, *customers, columns=("email", "serialNumber", "lastUpdateDate")):

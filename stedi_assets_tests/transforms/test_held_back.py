@@ -1,5 +1,6 @@
 """Who is held back by a quarantined customer record, and which devices are withheld for it."""
 
+from stedi_assets_tests.builders.derived import derived
 from stedi_assets_tests.builders.rows import (
     ANN,
     BOB,
@@ -7,7 +8,6 @@ from stedi_assets_tests.builders.rows import (
     SERIAL_2,
     T0,
     customer,
-    derived,
     quarantined,
     reading,
     step,

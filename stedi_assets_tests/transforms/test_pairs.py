@@ -4,6 +4,7 @@ import hashlib
 import hmac
 
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets_tests.builders.derived import derived
 from stedi_assets_tests.builders.rows import (
     ANN,
     BOB,
@@ -12,7 +13,6 @@ from stedi_assets_tests.builders.rows import (
     SERIAL_2,
     T0,
     customer,
-    derived,
     reading,
     rows_of,
     step,
@@ -122,7 +122,7 @@ def test_the_table_names_nobody(engine):
 
 
 def test_the_secret_is_not_in_the_query(engine):
-    table = derived(engine, [customer()], [reading()], [step()])["machine_learning_curated"]
+    table = derived(engine, [customer()], [reading()], [step()]).query("machine_learning_curated")
 
     assert values(table, "customer_key") == [ANN_KEY]
     assert KEY.decode() not in table._explain_string(extended=True)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from stedi_assets_tests.builders.derived import derived
 from stedi_assets_tests.builders.rows import (
     ANN,
     BOB,
@@ -9,7 +10,6 @@ from stedi_assets_tests.builders.rows import (
     SERIAL_2,
     T0,
     customer,
-    derived,
     reading,
     rows_of,
     step,
