@@ -6,12 +6,14 @@ never values of a row. The checks that only trusted and curated tables have are 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import yaml
 
+from stedi_assets.lake.errors import LakeError
 from stedi_assets.landing.files import landing_sizes
 
 if TYPE_CHECKING:
@@ -146,7 +148,7 @@ def expected_rows(lake: Lake, settings: Settings, table: str) -> int | None:
     path = f"{lake.uri}/{EXPECTATIONS_FILE}"
     if not lake.filesystem.exists(path):
         return None
-    stated = yaml.safe_load(lake.filesystem.cat_file(path))
+    stated = _stated_counts(lake.filesystem.cat_file(path), path)
     delivery = stated.get("landing_files")
     if delivery is not None and delivery != landing_sizes(lake):
         return None
@@ -155,8 +157,26 @@ def expected_rows(lake: Lake, settings: Settings, table: str) -> int | None:
         "match_timestamp": settings.ml_match == "timestamp",
     }
     policies = "_".join(name for name, is_on in in_force.items() if is_on) or "default"
-    rows: int | None = stated["row_counts"].get(policies, {}).get(table)
+    rows: int | None = (stated["row_counts"].get(policies) or {}).get(table)
     return rows
+
+
+def _stated_counts(content: bytes, path: str) -> dict[str, Any]:
+    """The content of an ``expected_row_counts.yaml``.
+
+    Raises:
+        LakeError: The file is not of the form that ``stedi sample-data`` writes.
+    """
+    with suppress(yaml.YAMLError):
+        stated = yaml.safe_load(content)
+        if isinstance(stated, dict) and isinstance(stated.get("row_counts"), dict):
+            counts = stated["row_counts"].values()
+            if all(of_policy is None or isinstance(of_policy, dict) for of_policy in counts):
+                return stated
+    raise LakeError(
+        f"{path} does not state row counts: it needs a mapping row_counts, and in it default with the rows of each "
+        "table; correct the file or remove it"
+    )
 
 
 def row_count(table: str, subset_of: str | None, candidate: Candidate) -> CheckOutcome:

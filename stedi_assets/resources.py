@@ -135,7 +135,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
             CODE_VERSION: context.asset_spec.code_version or "",
             POLICIES: json.dumps(self.settings.policies, sort_keys=True),
         }
-        if any(column.privacy == "pseudonym" for column in contract.columns):
+        if contract.has_pseudonyms:
             made_by[KEY_FINGERPRINT] = fingerprint(pseudonym_key(self.settings))
         return made_by
 

@@ -38,6 +38,7 @@ from stedi_assets.contracts.reconciliation import Reconciliation
 from stedi_assets.lake.pinned import PinnedSnapshots
 from stedi_assets.lake.publication import Staged, stage
 from stedi_assets.lake.snapshot import read_files, require_rows, snapshot_of
+from stedi_assets.privacy.pseudonym import require_published_key
 from stedi_assets.resources import computed_again
 from stedi_assets.settings import Settings
 
@@ -101,6 +102,8 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
                 began = time.monotonic()
                 base = snapshots.base(contract)
                 made_from = snapshots.made_from({*frames, *tables_checked})
+                if contract.has_pseudonyms:
+                    require_published_key(base, settings)
                 policies = {"settings": settings} if "settings" in parameters else {}
                 frame = function(**frames, **policies)
                 yield from _require_structure(frame, contract)

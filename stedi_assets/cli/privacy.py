@@ -1,4 +1,4 @@
-"""The command ``forget``, which erases a person."""
+"""Commands on people: ``forget``, which erases a person, and ``rotate-key``."""
 
 from __future__ import annotations
 
@@ -71,6 +71,18 @@ def _print_erasure(erased: Erasure) -> None:
         say(f"Look at {path}: {count} of its quarantined records name nobody and may be the person's")
     for path in erased.unreadable:
         say(f"Look at {path}: it cannot be read and may have records of the person")
+
+
+@app.command()
+def rotate_key(*, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Empty machine_learning_curated, so that the next run may publish it under a new STEDI_PSEUDONYM_KEY."""
+    from stedi_assets.lake.lake import Lake
+    from stedi_assets.privacy.pseudonym import retire_pseudonyms
+
+    if not yes:
+        typer.confirm("Empty machine_learning_curated until the next run?", abort=True)
+    rows = retire_pseudonyms(Lake(get_settings()))
+    say(f"machine_learning_curated: {rows:,} rows went. Set the new key, then materialize the table.")
 
 
 def _print_findings(found: Findings) -> None:

@@ -106,6 +106,11 @@ class Contract:
         return pa.schema([(column.name, types[column.type]) for column in self.columns])
 
     @property
+    def has_pseudonyms(self) -> bool:
+        """Whether people are in the table under a pseudonym."""
+        return any(column.privacy == "pseudonym" for column in self.columns)
+
+    @property
     def column_names(self) -> tuple[str, ...]:
         """Names of the columns, in order."""
         return tuple(column.name for column in self.columns)

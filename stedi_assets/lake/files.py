@@ -52,7 +52,8 @@ def files_in_folder(root: str) -> Iterator[StoredFile]:
         root: Its path.
 
     Raises:
-        LakeError: A folder cannot be listed; or something in it is no file, such as a link to a folder or to nothing.
+        LakeError: A folder cannot be listed; or something in it is no file, such as a link to a folder or to nothing;
+            or a name is not UTF-8, so that no table could name the file.
     """
     if not Path(root).exists():
         _refuse_dangling(Path(root))
@@ -64,6 +65,7 @@ def files_in_folder(root: str) -> Iterator[StoredFile]:
                 continue  # deleted since the folder was listed
             status = None
         if status is not None and stat.S_ISREG(status.st_mode):
+            _require_utf8(entry.path)
             yield StoredFile(entry.path, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
         elif not is_hidden(entry.path.removeprefix(root)):
             raise LakeError(_oddity(entry, status))
@@ -108,6 +110,12 @@ def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
             yield from _entries(entry.path)
         else:
             yield entry
+
+
+def _require_utf8(path: str) -> None:
+    shown = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    if shown != path:
+        raise LakeError(f"the name of {shown} is not UTF-8, so that no table can name the file: rename it")
 
 
 def _refuse_dangling(root: Path) -> None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
-import fsspec
 from fsspec.callbacks import Callback
+from fsspec.implementations.local import LocalFileSystem
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
@@ -201,7 +201,8 @@ def _recognise(file: Path, described: LandingFile) -> str | None:
 
 
 def _open(file: Path, described: LandingFile) -> BinaryIO:
-    opened: BinaryIO = fsspec.open(str(file), "rb", compression=described.compression).open()
+    # Not by fsspec.open, which takes "a::b.json" for two addresses.
+    opened: BinaryIO = LocalFileSystem().open(str(file), compression=described.compression)
     return opened
 
 

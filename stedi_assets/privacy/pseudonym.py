@@ -11,14 +11,19 @@ import logging
 import os
 import secrets
 import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.lake.publication import RUN_ID, Staged, publish
+from stedi_assets.lake.snapshot import snapshot_of
 from stedi_assets.settings import SettingsError
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
+    from stedi_assets.lake.lake import Lake
     from stedi_assets.settings import Settings
 
 # Key of a snapshot's summary that names the pseudonym key of the snapshot's rows.
@@ -90,9 +95,37 @@ def published_key(table: Table, settings: Settings) -> bytes:
     if key is None or recorded not in (None, fingerprint(key)):
         raise SettingsError(
             f"STEDI_PSEUDONYM_KEY: the pseudonyms of {table.name()[-1]} were made with another key, by which alone a "
-            "person is found there; set that key, or bring back its file .stedi/pseudonym.key beside the lake"
+            "person is found there; set that key, or bring back its file .stedi/pseudonym.key beside the lake; to go "
+            "over to a new key, run `stedi rotate-key` first"
         )
     return key
+
+
+def require_published_key(table: Table, settings: Settings) -> None:
+    """Refuse another key than the key of the published pseudonyms: by accident, all people would get new ones.
+
+    Raises:
+        SettingsError: The settings have no key, or another one.
+    """
+    if snapshot_of(table).rows:
+        published_key(table, settings)
+
+
+def retire_pseudonyms(lake: Lake) -> int:
+    """Take every row out of ``machine_learning_curated``, so that the next run may publish it under a new key.
+
+    Returns:
+        The number of rows that went.
+
+    Raises:
+        PublishConflictError: A run published the table at the same moment.
+    """
+    contract = CONTRACTS["machine_learning_curated"]
+    table = lake.find_table(contract.name)
+    rows = 0 if table is None else snapshot_of(table).rows
+    if table is not None and rows:
+        publish(lake, Staged(contract, table, folder="", files=()), {RUN_ID: f"rotate-key-{uuid.uuid4()}"})
+    return rows
 
 
 def _read_key(path: Path) -> bytes:

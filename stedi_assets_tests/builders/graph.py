@@ -37,7 +37,7 @@ class Graph:
 
     @property
     def settings(self) -> Settings:
-        return Settings(lake_uri=self.lake_uri, pseudonym_key=KEY, **self.policies)
+        return Settings(**{"lake_uri": self.lake_uri, "pseudonym_key": KEY} | self.policies)
 
     @property
     def lake(self) -> Lake:

@@ -6,7 +6,10 @@ import dagster as dg
 import pyspark.sql.functions as F
 import pytest
 
-from stedi_assets.checks import EXPECTATIONS_FILE
+from stedi_assets.checks import EXPECTATIONS_FILE, expected_rows
+from stedi_assets.lake.errors import LakeError
+from stedi_assets.lake.lake import Lake
+from stedi_assets.settings import Settings
 from stedi_assets.transforms import tables
 from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import Graph
@@ -190,3 +193,11 @@ def test_a_single_withdrawal_is_not_unusual(own_graph):
         "rows": 8,
         "rows_before": 9,
     }
+
+
+@pytest.mark.parametrize("content", ["", "- 1", "{", "rows: 1", "row_counts:", "row_counts: {default: 3}"])
+def test_a_file_that_states_no_row_counts_is_named(tmp_path, content):
+    (tmp_path / EXPECTATIONS_FILE).write_text(content)
+    settings = Settings(lake_uri=str(tmp_path))
+    with pytest.raises(LakeError, match=rf"{EXPECTATIONS_FILE} does not state row counts.*correct the file"):
+        expected_rows(Lake(settings), settings, "customer_landing")

@@ -218,3 +218,9 @@ class TestOnS3:
         [file] = Lake(Settings(lake_uri=uri)).list_files(f"{uri}/{SOURCE}/landing/")
         assert file.etag is not None
         assert len(file.etag) == 32
+
+
+def test_a_name_that_is_not_utf_8_is_named(lake, folder):
+    (folder / os.fsdecode(b"caf\xe9.json")).write_bytes(b"{}")
+    with pytest.raises(LakeError, match=r"caf\\xe9\.json is not UTF-8.*rename it"):
+        list_landing(lake, SOURCE)

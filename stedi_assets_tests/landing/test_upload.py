@@ -267,6 +267,16 @@ def test_wrong_usage(upload, arguments, lake):
     assert "Usage: " in err
 
 
+def test_a_name_with_two_colons_is_a_name(upload, lake, tmp_path):
+    file = tmp_path / "a::b.json"
+    file.write_bytes(lines("step_trainer"))
+    code, _, err = upload(file)
+    assert (code, err) == (0, "")
+    assert [found.path for found in list_landing(lake, "step_trainer").files] == [
+        "step_trainer/landing/a::b.json"
+    ]
+
+
 def test_a_folder_without_landing_files(upload, lake, tmp_path):
     (tmp_path / "folder").mkdir()
     code, out, err = upload(tmp_path / "folder")

@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets.privacy.pseudonym import existing_key, fingerprint, key_file, pseudonym_key
+from stedi_assets.privacy.pseudonym import (
+    existing_key,
+    fingerprint,
+    key_file,
+    pseudonym_key,
+    retire_pseudonyms,
+)
 from stedi_assets.settings import Settings, SettingsError
+from stedi_assets_tests.builders.graph import Graph, failures
+from stedi_assets_tests.builders.small_lake import deliver_all
 
 
 @pytest.fixture
@@ -98,3 +106,41 @@ def test_a_key_that_is_not_whole_is_refused(settings, content):
         pseudonym_key(settings)
     assert content == "" or content not in str(refused.value)
     assert key_file(settings).read_text() == content
+
+
+ML = "machine_learning_curated"
+OTHER_KEY = "another key that tests may know"
+
+
+def customer_keys(graph: Graph) -> set[str]:
+    return {row["customer_key"] for row in graph.table(ML)}
+
+
+def test_a_run_under_another_key_is_refused_until_the_pseudonyms_are_retired(sail_engine, tmp_path):
+    graph = Graph(str(deliver_all(tmp_path / "lake")), sail_engine)
+    graph.run()
+    before, snapshots = customer_keys(graph), graph.snapshots()
+    other = Graph(graph.lake_uri, sail_engine, {"pseudonym_key": OTHER_KEY})
+    refused = other.run(ML, ok=False)
+    assert not refused.success
+    (told,) = failures(refused)
+    assert "were made with another key" in told
+    assert "run `stedi rotate-key` first" in told
+    assert graph.snapshots() == snapshots
+    assert retire_pseudonyms(graph.lake) == 21
+    assert graph.table(ML) == []
+    assert retire_pseudonyms(graph.lake) == 0
+    other.run(ML)
+    assert len(customer_keys(other)) == len(before)
+    assert customer_keys(other).isdisjoint(before)
+
+
+def test_a_lost_key_is_asked_for_and_no_new_one_is_made(sail_engine, tmp_path, monkeypatch):
+    monkeypatch.delenv("STEDI_PSEUDONYM_KEY", raising=False)
+    graph = Graph(str(deliver_all(tmp_path / "lake")), sail_engine, {"pseudonym_key": None})
+    graph.run()
+    key_file(graph.settings).unlink()
+    refused = graph.run(ML, ok=False)
+    (told,) = failures(refused)
+    assert "bring back its file .stedi/pseudonym.key" in told
+    assert not key_file(graph.settings).exists()
