@@ -2,7 +2,6 @@
 
 A run stops at one of its points. Somebody withdraws, and another run begins and is killed at one of its own points, or
 does all that it has to do. Then the first run goes on. Then stale tables are made again, as the sensor asks for them.
-The product's own graph overlaps in ``end_to_end.test_overlap``.
 """
 
 from collections.abc import Callable, Iterator
