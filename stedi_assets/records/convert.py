@@ -1,7 +1,7 @@
 """One record at a time: from names and values as written to a row of the landing table, or why not.
 
 Here: matching of names and conversion of values, the same for JSON and CSV. Not here: finding records, or
-many at once (`typed.py`, which must give the very same rows).
+many at once (``typed.py``, which must give the very same rows).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Converter:
     """Turns the members of records into rows.
 
     Attributes:
-        repaired: counts of records repaired, by kind (see `records.REPAIRS`), to which it adds.
+        repaired: counts of records repaired, by kind (see ``records.REPAIRS``), to which it adds.
         drift: counts of records by unknown field name, to which it adds.
     """
 

@@ -1,6 +1,6 @@
 """CSV exports by header: rows found by a lexical scan, values converted as the members of a JSON object are.
 
-Here: rows and columns. Not here: what a value may be (`convert.py`), and any reading of files.
+Here: rows and columns. Not here: what a value may be (``convert.py``), and any reading of files.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def parse_csv(
     """Parse rows of a CSV file, quarantine what is none, and say how many bytes are settled.
 
     Args:
-        window: text of the file from `offset` on; see `parse.add_damaged` for what to do with unsettled bytes.
-        offset: where `window` begins in the file, in bytes.
+        window: text of the file from ``offset`` on; see ``parse.add_damaged`` for what to do with unsettled bytes.
+        offset: where ``window`` begins in the file, in bytes.
         source: the fields and rules.
-        final: whether `window` reaches the end of the file.
+        final: whether ``window`` reaches the end of the file.
         header: None at the beginning of the file, later what the window before returned.
 
     Returns:

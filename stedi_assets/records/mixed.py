@@ -1,6 +1,6 @@
 """Text that is plain JSON lines but for a few records: only those are read with care.
 
-Here: which lines of a window may be read fast. Not here: the two ways of reading (`parse.py`).
+Here: which lines of a window may be read fast. Not here: the two ways of reading (``parse.py``).
 
 Damaged text means what it does because of what stands before it, so a line may leave its context only where that
 cannot matter. Two plain lines in a row are such a place: were they inside a value that began before them, a comma
@@ -38,11 +38,11 @@ def parse_text(
     """Parse what of a window can be settled, quarantine the rest, and say how many bytes are settled.
 
     Args:
-        window: Text of the file from `offset` on.
-        offset: Where `window` begins in the file, in bytes.
+        window: Text of the file from ``offset`` on.
+        offset: Where ``window`` begins in the file, in bytes.
         source: The fields and rules.
-        final: As `add_damaged` has it.
-        before_object: As `add_damaged` has it.
+        final: As ``add_damaged`` has it.
+        before_object: As ``add_damaged`` has it.
 
     Returns:
         The records, the landed ones in no certain order, and the number of settled bytes.

@@ -1,4 +1,4 @@
-"""What parsing one piece of text finds, gathered bit by bit and put together as a `Parsed`.
+"""What parsing one piece of text finds, gathered bit by bit and put together as a ``Parsed``.
 
 Here: gathering, and the row rules, which hold for every format alike. Not here: any format.
 """
@@ -25,12 +25,12 @@ _ROWS = 1024
 
 @dataclass
 class Outcome:
-    """Landed and rejected records of `window`, which begins at `offset` in the file.
+    """Landed and rejected records of ``window``, which begins at ``offset`` in the file.
 
     Attributes:
         source: the fields and rules.
         window: the text.
-        offset: where `window` begins in the file, in bytes.
+        offset: where ``window`` begins in the file, in bytes.
         records: records found by the lexical scan of the text.
         repaired: repairs by kind.
         drift: records by unknown field.
@@ -51,18 +51,18 @@ class Outcome:
     _rejected: list[tuple[int, int, list[str]]] = field(default_factory=list)
 
     def add_frame(self, rows: pl.DataFrame, starts: Sequence[int] | pl.Series) -> None:
-        """Add rows of the source's fields; `starts` are the positions of their records in the window."""
+        """Add rows of the source's fields; ``starts`` are the positions of their records in the window."""
         positions = pl.Series("source_position", starts, dtype=pl.Int64) + self.offset
         self._frames.append(rows.hstack([positions]))
 
     def add_row(self, row: tuple[Any, ...], start: int) -> None:
-        """Add a row of Python values; its record begins at `start` in the window."""
+        """Add a row of Python values; its record begins at ``start`` in the window."""
         self._rows.append((*row, self.offset + start))
         if len(self._rows) == _ROWS:
             self._pack_rows()
 
     def reject(self, start: int, end: int, reasons: Iterable[str]) -> None:
-        """Send the text from `start` to `end` in the window to quarantine."""
+        """Send the text from ``start`` to ``end`` in the window to quarantine."""
         self._rejected.append((start, end, sorted(reasons)))
 
     def parsed(self) -> Parsed:
@@ -100,7 +100,7 @@ class Outcome:
 
 
 def line_end(text: bytes, start: int) -> int:
-    """Where the line ends in which `start` is: at its newline, or with the text."""
+    """Where the line ends in which ``start`` is: at its newline, or with the text."""
     end = text.find(b"\n", start)
     return len(text) if end < 0 else end
 

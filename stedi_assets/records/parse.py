@@ -1,8 +1,8 @@
 """Text of a JSON file to typed rows: plain JSON lines at full speed, damaged text with care.
 
 Here: the two ways, what each may take, and texts that are read in one of them alone. Not here: text that is read
-in both (`mixed.py`), where records begin and end (`split.py`), many records at once (`typed.py`), one record
-(`convert.py`), CSV (`csv_rows.py`), and any reading of files.
+in both (``mixed.py``), where records begin and end (``split.py``), many records at once (``typed.py``), one record
+(``convert.py``), CSV (``csv_rows.py``), and any reading of files.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ import polars as pl
 
 from stedi_assets.records.convert import Converter, Members, count_drift, json_decoder
 from stedi_assets.records.outcome import Outcome, line_end
-from stedi_assets.records.source import REASONS, REPAIRS, Field, Parsed, Rule, Source
 from stedi_assets.records.split import MAX_RECORD_BYTES, Kind, is_cut_short, split_records
 from stedi_assets.records.typed import TypedRows, typed_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["REASONS", "REPAIRS", "Field", "Parsed", "Rule", "Source", "parse_damaged", "parse_lines"]
+    from stedi_assets.records.source import Parsed, Source
 
 # Records that the careful way tries at once. A single bad one costs the conversion of a batch one by one.
 _BATCH = 1024
@@ -32,7 +31,7 @@ def parse_lines(text: bytes, offset: int, source: Source) -> Parsed | None:
 
     Args:
         text: whole lines; the last one may lack its newline.
-        offset: where `text` begins in the file, in bytes.
+        offset: where ``text`` begins in the file, in bytes.
         source: the fields and rules.
     """
     outcome = Outcome(source, text, offset)
@@ -43,10 +42,10 @@ def parse_damaged(text: bytes, offset: int, source: Source, *, final: bool) -> t
     """Parse what can be parsed of any text, quarantine the rest, and say how many bytes are settled.
 
     Args:
-        text: text of the file from `offset` on.
-        offset: where `text` begins in the file, in bytes.
+        text: text of the file from ``offset`` on.
+        offset: where ``text`` begins in the file, in bytes.
         source: the fields and rules.
-        final: as `add_damaged` has it.
+        final: as ``add_damaged`` has it.
     """
     outcome = Outcome(source, text, offset)
     settled = add_damaged(outcome, 0, len(text), final=final)
@@ -81,7 +80,7 @@ def add_lines(outcome: Outcome, text: bytes, starts: np.ndarray[Any, np.dtype[np
 
 
 def add_objects(outcome: Outcome, text: bytes, starts: np.ndarray[Any, np.dtype[np.int64]]) -> bool:
-    """Add what is in lines of plain JSON as `add_lines` does, of which it is known where they begin.
+    """Add what is in lines of plain JSON as ``add_lines`` does, of which it is known where they begin.
 
     Args:
         outcome: What was found.
@@ -109,8 +108,8 @@ def add_damaged(outcome: Outcome, start: int, end: int, *, final: bool, before_o
         end: Where it ends there.
         final: Whether the part reaches the end of the file, or of what is to be read. Otherwise the bytes that are
             not settled must be given again at the head of the next window; if none are settled, with more text
-            behind them. A part of twice `split.MAX_RECORD_BYTES` is never left wholly unsettled.
-        before_object: Whether an object follows at `end` that is known to be a record.
+            behind them. A part of twice ``split.MAX_RECORD_BYTES`` is never left wholly unsettled.
+        before_object: Whether an object follows at ``end`` that is known to be a record.
     """
     text = outcome.window[start:end]
     found = split_records(text, final=final, before_object=before_object)

@@ -24,11 +24,13 @@ import pyarrow as pa
 from stedi_assets.records.counts import Counts
 from stedi_assets.records.csv_rows import Header, parse_csv
 from stedi_assets.records.mixed import INDEPENDENT_RECORDS, parse_text
-from stedi_assets.records.parse import Parsed, Source, parse_lines
+from stedi_assets.records.parse import parse_lines
 from stedi_assets.records.staging import Staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from stedi_assets.records.source import Parsed, Source
 
 # As what s3fs raises the answers SlowDown and InternalError. The latter's number is Linux's alone.
 _S3_FAILED = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EBUSY)}

@@ -23,7 +23,7 @@ def _zero_or_in_range(c: Any, low: Any, high: Any) -> Any:  # noqa: ANN401 - of 
     return (c == 0) | _in_range(c, low, high)
 
 
-# The value holds. Operators alone, so that `c` may be a polars expression or a Spark column.
+# The value holds. Operators alone, so that ``c`` may be a polars expression or a Spark column.
 COMPARISONS: dict[str, Callable[..., Any]] = {
     "greater_than": lambda c, low: c > low,
     "greater_than_or_equal_to": lambda c, low: c >= low,
@@ -34,17 +34,11 @@ COMPARISONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _str_length(c: pl.Expr, minimum: int | None = None, maximum: int | None = None) -> pl.Expr:
-    length = c.str.len_chars()
-    return length.is_between(minimum or 0, maximum if maximum is not None else 2**32 - 1)
-
-
 # Checks without a common spelling on both backends.
 _POLARS_CHECKS: dict[str, Callable[..., pl.Expr]] = {
     "isin": lambda c, allowed: c.is_in(list(allowed)),
     # pandera matches from the start of the text, and not to its end.
     "str_matches": lambda c, pattern: c.str.contains(f"^(?:{pattern})"),
-    "str_length": _str_length,
 }
 
 
@@ -52,7 +46,7 @@ def failing(rule: Rule) -> pl.Expr:
     """A Boolean expression: true where a non-null value breaks the rule, false elsewhere, never null.
 
     NaN breaks every comparison: polars and Spark hold it greater than any number, which would pass
-    `greater_than`.
+    ``greater_than``.
 
     Raises:
         ValueError: the rule's check is not in the table.
@@ -73,7 +67,7 @@ def failing(rule: Rule) -> pl.Expr:
 def partition(
     frame: pl.DataFrame, rules: tuple[Rule, ...]
 ) -> tuple[pl.DataFrame, list[tuple[int, tuple[str, ...]]]]:
-    """The rows that keep every rule; of the others, `source_position` and reasons (`rule:<name>`)."""
+    """The rows that keep every rule; of the others, ``source_position`` and reasons (``rule:<name>``)."""
     if all(_holds(frame[rule.column], rule) for rule in rules):
         return frame, []
     names = [f"rule:{rule.name}" for rule in rules]

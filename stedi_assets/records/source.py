@@ -14,15 +14,15 @@ from typing import Any, Literal
 
 import polars as pl
 
-# Why a record is in quarantine. Those that concern one field carry it: `missing_field:email`; a row rule of
-# the contract carries its name: `rule:timestamp_positive`.
+# Why a record is in quarantine. Those that concern one field carry it: ``missing_field:email``; a row rule of
+# the contract carries its name: ``rule:timestamp_positive``.
 REASONS: dict[str, str] = {
     "truncated": "an object whose text ends before it is complete",
     "not_json": "text that is no JSON, and no object cut short",
     "not_an_object": "JSON, but a bare value or an array of bare values",
     "missing_field": "a required field is absent, null or empty",
     "wrong_type": "a value that cannot be read as the field's type without guessing",
-    "duplicate_field": "the same field twice with different values, also by case or alias",
+    "duplicate_field": "the same field twice with different values, also in another case",
     "bad_encoding": "bytes that are not UTF-8, or an escape that is no character",
     "too_long": "more than MAX_RECORD_BYTES without an end; cut into pieces of that size",
     "field_count": "a CSV row with more or fewer fields than the header",
@@ -40,7 +40,7 @@ REPAIRS: dict[str, str] = {
     "bom": "byte order marks skipped",
     "record_separator": "record separator characters (0x1E) skipped",
     "pretty_printed": "objects written over several lines",
-    "field_name": "records with a field spelled in another case or by an alias",
+    "field_name": "records with a field spelled in another case",
     "repeated_field": "records with the same field twice, with equal values or one of them null",
     "repeated_consent": "records with one consent field twice, with consent and without; landed without consent",
     "number_as_text": "records with a number where text belongs",
@@ -58,22 +58,20 @@ DTYPES: dict[str, Any] = {"string": pl.String, "bigint": pl.Int64, "double": pl.
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a source: its name and type in the landing table, and the other names it comes under.
+    """A field of a source: its name and type in the landing table. Names are matched without case.
 
-    Names are matched without case, so `aliases` needs only truly different names. In a field that `is_consent`, 0 and
-    an absent value mean that there is no consent.
+    In a field that ``is_consent``, 0 and an absent value mean that there is no consent.
     """
 
     name: str
     type: Literal["string", "bigint", "double"]
     required: bool
-    aliases: tuple[str, ...] = ()
     is_consent: bool = False
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A row rule of the landing contract: see `rules.py` for the checks and their arguments."""
+    """A row rule of the landing contract: see ``rules.py`` for the checks and their arguments."""
 
     name: str
     column: str
@@ -90,12 +88,12 @@ class Source:
     rules: tuple[Rule, ...] = ()
 
     def schema(self) -> dict[str, Any]:
-        """The polars schema of landed rows: the fields, then `source_position` (Int64)."""
+        """The polars schema of landed rows: the fields, then ``source_position`` (Int64)."""
         return {f.name: DTYPES[f.type] for f in self.fields} | {"source_position": pl.Int64}
 
     def by_name(self) -> dict[str, Field]:
         """Fields by every name they come under, folded to one case."""
-        return {name.casefold(): f for f in self.fields for name in (f.name, *f.aliases)}
+        return {f.name.casefold(): f for f in self.fields}
 
 
 QUARANTINE_SCHEMA: dict[str, Any] = {
@@ -113,15 +111,15 @@ class Parsed:
     """The result of parsing one piece of a file.
 
     Attributes:
-        landed: the source's fields (String, Int64, Float64), `source_position` (Int64), and `person` and `device`
+        landed: the source's fields (String, Int64, Float64), ``source_position`` (Int64), and ``person`` and ``device``
             (String) where the source has a field that names one.
-        quarantined: `raw_text` (String), `reasons` (List(String), sorted), `source_position` (Int64), `persons` and
-            `devices` (List(String), sorted) that the text names, and `snapshot_at` (Int64), in file order.
+        quarantined: ``raw_text`` (String), ``reasons`` (List(String), sorted), ``source_position`` (Int64), ``persons`` and
+            ``devices`` (List(String), sorted) that the text names, and ``snapshot_at`` (Int64), in file order.
         records: records found by the lexical scan of the text, never by the parser.
-        repaired: counts by kind, see `REPAIRS`; repairs of values count only in records that could be read.
+        repaired: counts by kind, see ``REPAIRS``; repairs of values count only in records that could be read.
         drift: unknown field name -> records that had it; names unlike a field's are "(other)".
 
-    `source_position` is the byte offset, in the uncompressed file, of the record's first byte.
+    ``source_position`` is the byte offset, in the uncompressed file, of the record's first byte.
     """
 
     landed: pl.DataFrame

@@ -43,13 +43,13 @@ _MAX_DEPTH = 500
 # White space before a value is looked at so far back.
 _INDENTATION = 1024
 
-# Results of a scan or of the search for an end, beside a position. Less than all of them: nested too deep, at
-# the position of that number without its sign.
+# A scan, and the search for an end, give a position or one of these. A smaller number -n says that the text is nested
+# too deep at position n.
 _FAILED = -1
 _INCOMPLETE = -2
 _UNDECIDED = -3
 
-# What a token (`s` a string, `v` another scalar, or a mark) leads to in an object that expects a first key, a
+# What a token (``s`` a string, ``v`` another scalar, or a mark) leads to in an object that expects a first key, a
 # key, a colon, a value or a comma, and in an array that expects a first value, a value or a comma.
 _NEXT_STATE: dict[str, dict[str, str]] = {
     "object": {"s": "colon", "}": "leave"},
@@ -69,7 +69,7 @@ class Split:
 
     Attributes:
         spans: start, end and kind of each record, in order; without surrounding white space.
-        separators: what else was between them, by kind of repair (see `records.REPAIRS`).
+        separators: what else was between them, by kind of repair (see ``records.REPAIRS``).
         consumed: bytes that are settled. The rest must be given again, with more text after it.
     """
 
@@ -79,17 +79,17 @@ class Split:
 
 
 def split_records(window: bytes, *, final: bool, before_object: bool = False) -> Split:
-    """Find the records in `window`; unless it is the `final` one, leave what more text could change.
+    """Find the records in ``window``; unless it is the ``final`` one, leave what more text could change.
 
-    The final one ends with the file, or `before_object`: where an object begins that is known to be a record.
+    The final one ends with the file, or ``before_object``: where an object begins that is known to be a record.
     The outcome does not depend on how a file is divided into windows. A window of at least twice
-    `MAX_RECORD_BYTES` is never left wholly unconsumed.
+    ``MAX_RECORD_BYTES`` is never left wholly unconsumed.
     """
     return _Splitter(window, final=final, before_object=before_object).run()
 
 
 def is_cut_short(text: bytes) -> bool:
-    """Whether `text`, a broken object, is well-formed as far as it goes."""
+    """Whether ``text``, a broken object, is well-formed as far as it goes."""
     return _scan(text, 0, len(text), _Known()) == _INCOMPLETE
 
 
@@ -125,10 +125,10 @@ class _Splitter:
             position = end
 
     def _next_start(self, position: int) -> int:
-        """Where the record after `position` starts: after the separators.
+        """Where the record after ``position`` starts: after the separators.
 
         A bracket separates only objects: before other text on the same line it belongs to that text, so that
-        the line `[1, 2]` is one record.
+        the line ``[1, 2]`` is one record.
         """
         text = self.text
         start = _end(_SEPARATORS, text, position, len(text))
@@ -139,7 +139,7 @@ class _Splitter:
         return start if bracket < 0 or start == len(text) else bracket
 
     def _item(self, start: int) -> tuple[int, Kind]:
-        """End and kind of the record at `start`; the end is `_UNDECIDED` if more text could change it."""
+        """End and kind of the record at ``start``; the end is ``_UNDECIDED`` if more text could change it."""
         text = self.text
         limit = min(len(text), start + MAX_RECORD_BYTES)
         at_end_of_file = self.final and limit == len(text)
@@ -185,7 +185,7 @@ class _Splitter:
         return _INCOMPLETE
 
     def _is_value(self, position: int) -> bool:
-        """Whether the object at `position` is a value of the broken one around it, and no record.
+        """Whether the object at ``position`` is a value of the broken one around it, and no record.
 
         Not if it begins on a line after its key's colon: few write a value there, but that is where a record
         stands after one that was cut behind the colon.
@@ -199,7 +199,7 @@ class _Splitter:
         return not self.final and len(self.text) - start < len(BOM) and BOM.startswith(self.text[start:])
 
     def _settle_tail(self, position: int, end: int) -> None:
-        """Settle the separators from `position` to `end`, with which the window ends.
+        """Settle the separators from ``position`` to ``end``, with which the window ends.
 
         Whether a record is glued to the last one shows only at the newline after that, so without one the
         last record is left for the next window.
@@ -214,7 +214,7 @@ class _Splitter:
             found.spans.pop()
 
     def _count(self, position: int, end: int) -> None:
-        """Count the separators between `position`, the end of a record or of the window before, and `end`."""
+        """Count the separators between ``position``, the end of a record or of the window before, and ``end``."""
         gap, counts = self.text[position:end], self.found.separators
         counts["comma"] += gap.count(b",")
         counts["array"] += gap.count(b"[")
@@ -250,9 +250,9 @@ def _symbol(token: re.Match[bytes], text: bytes) -> str:
 
 
 def _scan(text: bytes, start: int, limit: int, known: _Known) -> int:
-    """The end of the well-formed object at `start`, or `_FAILED`, or `_INCOMPLETE` if `limit` cuts it.
+    """The end of the well-formed object at ``start``, or ``_FAILED``, or ``_INCOMPLETE`` if ``limit`` cuts it.
 
-    What it shows of nested objects is added to `known`.
+    What it shows of nested objects is added to ``known``.
     """
     if start in known.broken:
         return _FAILED

@@ -43,7 +43,7 @@ class _Column:
 
 
 def typed_rows(text: bytes, records: int, source: Source) -> TypedRows | None:
-    """Parse `records` lines, an object each, and blank lines between; None if there is any doubt."""
+    """Parse ``records`` lines, an object each, and blank lines between; None if there is any doubt."""
     first_line = _LINE.search(text)
     columns = _columns(first_line[0] if first_line else b"", source)
     quotes = _quotes(text)
@@ -107,7 +107,7 @@ def _quotes(text: bytes) -> int | None:
 def _members(frame: pl.DataFrame, text: bytes, names: int) -> dict[str, int]:
     r"""Members by name: cells that are not null, and, where there are more than these, explicit nulls.
 
-    With escapes, a name may only look like a field's (`"\"x":null`), and nulls are not counted.
+    With escapes, a name may only look like a field's (``"\"x":null``), and nulls are not counted.
     """
     members = {name: frame[name].count() for name in frame.columns}
     if sum(members.values()) != names and b"\\" not in text:

@@ -1,7 +1,7 @@
 """The sample lake: generated landing files in the shape of the reference data, and the rows they lead to.
 
-Here the files are written. `people`, `sessions` and `customers` invent what is in them, `broken` adds the
-broken records, `counts` states what the tables must hold. Nothing here knows Spark, Dagster or the settings.
+Here the files are written. ``people``, ``sessions`` and ``customers`` invent what is in them, ``broken`` adds the
+broken records, ``counts`` states what the tables must hold. Nothing here knows Spark, Dagster or the settings.
 """
 
 import random
@@ -43,10 +43,10 @@ class LakeInUseError(StediError):
 
 @dataclass(frozen=True)
 class SampleCounts:
-    """What was written and what it leads to, as in `expected_row_counts.yaml`.
+    """What was written and what it leads to, as in ``expected_row_counts.yaml``.
 
-    `landing_files` maps paths below the lake to bytes, `row_counts` policy to table to rows,
-    `quarantine_reasons` source to reason to records.
+    ``landing_files`` maps paths below the lake to bytes, ``row_counts`` policy to table to rows,
+    ``quarantine_reasons`` source to reason to records.
     """
 
     landing_files: dict[str, int]
@@ -57,9 +57,9 @@ class SampleCounts:
 def write_sample_lake(
     lake: Path, seed: int = 0, scale: int = 1, on_progress: Callable[[int, int], None] | None = None
 ) -> SampleCounts:
-    """Write landing files and `expected_row_counts.yaml` into a lake; equal arguments give equal bytes.
+    """Write landing files and ``expected_row_counts.yaml`` into a lake; equal arguments give equal bytes.
 
-    The data come in `scale` cohorts of the reference data's row counts, disjoint in people, devices and days,
+    The data come in ``scale`` cohorts of the reference data's row counts, disjoint in people, devices and days,
     one in memory at a time. Files of an earlier, perhaps interrupted, run of the same scale are replaced.
 
     Args:
@@ -70,7 +70,7 @@ def write_sample_lake(
 
     Raises:
         LakeInUseError: If a landing folder holds files that this call would not itself write.
-        ValueError: If `scale` is below 1.
+        ValueError: If ``scale`` is below 1.
     """
     if scale < 1:
         raise ValueError(f"scale is {scale}: give 1 or more")

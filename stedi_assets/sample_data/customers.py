@@ -1,4 +1,4 @@
-"""The customer records: one snapshot of a person and device at each `lastUpdateDate`, oddities included."""
+"""The customer records: one snapshot of a person and device at each ``lastUpdateDate``, oddities included."""
 
 import random
 from typing import NamedTuple
@@ -18,7 +18,7 @@ _FLOAT_SHARE = 0.04
 class Customer(NamedTuple):
     """A snapshot: the values that decide on consent, and the record as it is delivered.
 
-    `consent` is the research consent date in epoch ms, 0 where the record has none, null or 0.
+    ``consent`` is the research consent date in epoch ms, 0 where the record has none, null or 0.
     """
 
     email: str

@@ -1,7 +1,7 @@
 """Who is in the sample data: invented people, their devices and what became of their consent.
 
 The stories below are the oddities of the real data, each with the number of people it happens to. What was
-recorded when belongs in `sessions`, the customer records themselves in `customers`.
+recorded when belongs in ``sessions``, the customer records themselves in ``customers``.
 """
 
 import random
@@ -30,7 +30,7 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (
     "{} ".format,
 )
 
-# The web-shop fault: so many serial numbers were given to many customers each. Of a `mixed` device only some
+# The web-shop fault: so many serial numbers were given to many customers each. Of a ``mixed`` device only some
 # owners consent, so its readings are nobody's to use.
 SHARED_SERIALS = {"all consent": 5, "mixed": 4, "none consents": 3}
 
@@ -39,11 +39,11 @@ YES, NO = True, False
 
 @dataclass(frozen=True)
 class Story:
-    """What happened to `people` people.
+    """What happened to ``people`` people.
 
-    Each snapshot is (device, age, consent); the newest has age 0, equal ages are a tie of `lastUpdateDate`. A
-    device named in `SHARED_SERIALS` is shared, any other is the person's own. `trusted_rows` is the number of
-    rows each person has in customer_trusted, `recorded_on` names the devices that record the sessions.
+    Each snapshot is (device, age, consent); the newest has age 0, equal ages are a tie of ``lastUpdateDate``. A
+    device named in ``SHARED_SERIALS`` is shared, any other is the person's own. ``trusted_rows`` is the number of
+    rows each person has in customer_trusted, ``recorded_on`` names the devices that record the sessions.
     """
 
     people: int
@@ -77,7 +77,7 @@ STORIES = (
 
 @dataclass
 class Person:
-    """One invented person; `times` (epoch ms, ascending) are filled in when the sessions are recorded."""
+    """One invented person; ``times`` (epoch ms, ascending) are filled in when the sessions are recorded."""
 
     name: str
     email: str

@@ -36,7 +36,7 @@ _NEAREST, _DISTANCES = 201, 100
 
 
 class Reading(NamedTuple):
-    """One accelerometer reading; `timestamp` in epoch ms."""
+    """One accelerometer reading; ``timestamp`` in epoch ms."""
 
     user: str
     timestamp: int
@@ -46,7 +46,7 @@ class Reading(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step trainer reading; `time` in epoch ms."""
+    """One step trainer reading; ``time`` in epoch ms."""
 
     time: int
     serial: str
@@ -56,7 +56,7 @@ class Step(NamedTuple):
 def record_sessions(
     rng: random.Random, people: list[Person], cohort: int
 ) -> tuple[list[Reading], list[Step]]:
-    """Let everybody train on the cohort's own day: returns readings and steps in file order, sets `times`."""
+    """Let everybody train on the cohort's own day: returns readings and steps in file order, sets ``times``."""
     trusted = [person for person in people if person.trusted]
     withheld = sum(len(person.unrecorded) for person in trusted) * _WITHHELD_STEPS
     again = 2 * _REDELIVERED_PEOPLE
