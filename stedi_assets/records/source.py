@@ -113,8 +113,8 @@ class Parsed:
     Attributes:
         landed: the source's fields (String, Int64, Float64), ``source_position`` (Int64), and ``person`` and ``device``
             (String) where the source has a field that names one.
-        quarantined: ``raw_text`` (String), ``reasons`` (List(String), sorted), ``source_position`` (Int64), ``persons`` and
-            ``devices`` (List(String), sorted) that the text names, and ``snapshot_at`` (Int64), in file order.
+        quarantined: ``raw_text`` (String), ``reasons`` (List(String), sorted), ``source_position`` (Int64), ``persons``
+            and ``devices`` (List(String), sorted) that the text names, and ``snapshot_at`` (Int64), in file order.
         records: records found by the lexical scan of the text, never by the parser.
         repaired: counts by kind, see ``REPAIRS``; repairs of values count only in records that could be read.
         drift: unknown field name -> records that had it; names unlike a field's are "(other)".

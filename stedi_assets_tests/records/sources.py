@@ -26,7 +26,7 @@ ACCELEROMETER = Source(
     "accelerometer",
     (
         Field("user", "string", required=True),
-        Field("timestamp", "bigint", required=True, aliases=("recordedAt",)),
+        Field("timestamp", "bigint", required=True),
         Field("x", "double", required=True),
         Field("y", "double", required=True),
         Field("z", "double", required=True),

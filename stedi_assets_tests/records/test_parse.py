@@ -242,7 +242,6 @@ def test_positions_are_byte_offsets_in_the_file():
         ('{"n": 1.50}', "1.50", "number_as_text"),
         ('{"n": ""}', "", None),
         ('{"N": "x"}', "x", "field_name"),
-        ('{"Alias": "x"}', "x", "field_name"),
         ('{"n": "x", "N": "x"}', "x", "repeated_field"),
         ('{"n": null, "n": "x"}', "x", "repeated_field"),
         ('{"n": "\\u00e9 }{ \\n \\""}', '\u00e9 }{ \n "', None),
@@ -252,7 +251,7 @@ def test_values_are_read_when_their_meaning_is_certain(written, value, repair):
     fields = (
         Field("i", "bigint", False),
         Field("d", "double", False),
-        Field("n", "string", False, ("alias",)),
+        Field("n", "string", False),
     )
     parsed = careful(written.encode(), Source("test", fields))
     assert [v for v in parsed.landed.row(0)[:-1] if v is not None] == ([] if value is None else [value])
