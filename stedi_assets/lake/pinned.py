@@ -13,7 +13,6 @@ from stedi_assets.lake.snapshot import (
     UNPUBLISHED,
     Snapshot,
     read_files,
-    read_snapshot,
     require_files,
     snapshot_of,
 )
@@ -43,6 +42,7 @@ class PinnedSnapshots:
         self._pinned: dict[str, Snapshot] = {}
         self._bases: dict[str, Table] = {}
         self._read: dict[str, Snapshot] = {}
+        self._frames: dict[str, DataFrame] = {}
 
     def base(self, contract: Contract) -> Table:
         """The table that a step publishes, as it was when the step asked first: before the step read its inputs.
@@ -61,12 +61,14 @@ class PinnedSnapshots:
         """Have later steps of the run read what the run has published."""
         self._pinned[table] = snapshot
         self._bases.pop(table, None)
+        self._frames.pop(table, None)
 
     def release(self) -> None:
         """Have the run read every table as it is now, since another run published one of them."""
         self._pinned.clear()
         self._bases.clear()
         self._read.clear()
+        self._frames.clear()
 
     def made_from(self, tables: Iterable[str]) -> dict[str, int]:
         """Pin what a table is made from, and name the snapshots: of the tables given, and of what decides consent.
@@ -119,10 +121,13 @@ class PinnedSnapshots:
             SchemaError: Another version of this package made the table.
         """
         snapshot = self.snapshot(table)
-        if self._read.get(table) is snapshot:
-            return read_files(CONTRACTS[table], snapshot.files, self.engine)
-        self._read[table] = snapshot
-        return read_snapshot(self.lake, CONTRACTS[table], snapshot, self.engine)
+        if self._read.get(table) is not snapshot:
+            require_files(self.lake, table, snapshot)
+            self._read[table] = snapshot
+        if table not in self._frames:
+            # One frame for the whole run: Sail looks for each file once a frame.
+            self._frames[table] = read_files(CONTRACTS[table], snapshot.files, self.engine)
+        return self._frames[table]
 
     def require_files(self) -> None:
         """Look again for the files that were read, before what was computed from them is published.
