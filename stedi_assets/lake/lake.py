@@ -6,7 +6,7 @@ address alone.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from stedi_assets import aws
@@ -142,21 +142,26 @@ class Lake:
             LakeError: As ``find_table`` raises; or the folder holds a table that the catalog does not know.
             SchemaError: A newer version of this package has given the table columns that the contract lacks.
         """
-        from pyiceberg.exceptions import TableAlreadyExistsError
+        from pyiceberg.exceptions import NoSuchNamespaceError, TableAlreadyExistsError
 
         if (table := self.find_table(contract.name)) is not None:
             require_known_columns(table, contract)
             return table
         location = self.address(contract.folder)
         require_unused(contract.name, self.database, self.list_files(f"{location}/metadata"))
-        self.catalog.create_namespace_if_not_exists(self.database)
+        create = partial(
+            self.catalog.create_table,
+            (self.database, contract.name),
+            iceberg_schema(contract),
+            location=location,
+            properties=table_properties(contract),
+        )
         try:
-            return self.catalog.create_table(
-                (self.database, contract.name),
-                iceberg_schema(contract),
-                location=location,
-                properties=table_properties(contract),
-            )
+            try:
+                return create()
+            except NoSuchNamespaceError:
+                self.catalog.create_namespace_if_not_exists(self.database)
+                return create()
         except TableAlreadyExistsError:
             # Another run made the table between the two calls.
             if (table := self.find_table(contract.name)) is None:

@@ -42,6 +42,7 @@ class PinnedSnapshots:
         self._pinned: dict[str, Snapshot] = {}
         self._bases: dict[str, Table] = {}
         self._read: dict[str, Snapshot] = {}
+        self._used: set[str] = set()
         self._frames: dict[str, DataFrame] = {}
 
     def base(self, contract: Contract) -> Table:
@@ -68,6 +69,7 @@ class PinnedSnapshots:
         self._pinned.clear()
         self._bases.clear()
         self._read.clear()
+        self._used.clear()
         self._frames.clear()
 
     def made_from(self, tables: Iterable[str]) -> dict[str, int]:
@@ -124,6 +126,7 @@ class PinnedSnapshots:
         if self._read.get(table) is not snapshot:
             require_files(self.lake, table, snapshot)
             self._read[table] = snapshot
+        self._used.add(table)
         if table not in self._frames:
             # One frame for the whole run: Sail looks for each file once a frame.
             self._frames[table] = read_files(CONTRACTS[table], snapshot.files, self.engine)
@@ -135,6 +138,6 @@ class PinnedSnapshots:
         Raises:
             LakeError: A data file of a snapshot that was read is missing or damaged.
         """
-        for table, snapshot in self._read.items():
-            require_files(self.lake, table, snapshot)
-        self._read.clear()
+        for table in sorted(self._used):
+            require_files(self.lake, table, self._read[table])
+        self._used.clear()
