@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from stedi_assets.contracts.audit import Audit
     from stedi_assets.contracts.reconciliation import Reconciliation
-    from stedi_assets.lake.lake import Lake
     from stedi_assets.lake.pinned import PinnedSnapshots
     from stedi_assets.lake.snapshot import Snapshot
     from stedi_assets.landing.conservation import Accounts
@@ -139,18 +138,18 @@ def contract_outcome(audit: Audit) -> CheckOutcome:
     )
 
 
-def expected_rows(lake: Lake, settings: Settings, table: str) -> int | None:
+def expected_rows(snapshots: PinnedSnapshots, settings: Settings, table: str) -> int | None:
     """Rows that the lake's ``expected_row_counts.yaml`` states for a table under the policies in force.
 
     A file that names the delivery it describes is heeded only while that delivery is what the lake holds: the
     sample data's counts say nothing of a lake to which somebody has added a file.
     """
-    path = f"{lake.uri}/{EXPECTATIONS_FILE}"
-    if not lake.filesystem.exists(path):
+    content = snapshots.file(EXPECTATIONS_FILE)
+    if content is None:
         return None
-    stated = _stated_counts(lake.filesystem.cat_file(path), path)
+    stated = _stated_counts(content, f"{snapshots.lake.uri}/{EXPECTATIONS_FILE}")
     delivery = stated.get("landing_files")
-    if delivery is not None and delivery != landing_sizes(lake):
+    if delivery is not None and delivery != landing_sizes(snapshots.lake):
         return None
     in_force = {
         "consent_from_date": settings.consent_from_date,
@@ -189,7 +188,7 @@ def row_count(table: str, subset_of: str | None, candidate: Candidate) -> CheckO
     """
     figures: dict[str, Any] = {"rows": candidate.rows, "rows_before": candidate.published.rows}
     wrong = []
-    expected = expected_rows(candidate.snapshots.lake, candidate.settings, table)
+    expected = expected_rows(candidate.snapshots, candidate.settings, table)
     if expected is not None:
         figures["rows_expected"] = expected
         if candidate.rows != expected:
@@ -223,7 +222,7 @@ def conservation(table: str, accounts: Accounts, candidate: Candidate) -> CheckO
     """
     figures = {**accounts.figures, "rows": candidate.rows}
     wrong = list(accounts.wrong)
-    expected = expected_rows(candidate.snapshots.lake, candidate.settings, table)
+    expected = expected_rows(candidate.snapshots, candidate.settings, table)
     if expected is not None:
         figures["rows_expected"] = expected
         if candidate.rows + accounts.figures["rows_of_other_files"] != expected:

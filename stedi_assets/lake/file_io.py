@@ -51,7 +51,7 @@ class LakeFileIO(FsspecFileIO):
             ElsewhereError: The file would belong to another lake.
         """
         filesystem = self._filesystem_of(location)
-        output = _DurableOutput if "file" in filesystem.protocol else FsspecOutputFile
+        output = _DurableOutput if "file" in filesystem.protocol else _NewObject
         return output(location, filesystem)
 
     def delete(self, location: str | InputFile | OutputFile) -> None:
@@ -92,6 +92,19 @@ class _Input(FsspecInputFile):
         if content and self.location.endswith(".avro") and not is_whole(content):
             raise LakeError(f"{self.location} is damaged, so that {_LOST}")
         return io.BytesIO(content)
+
+
+class _NewObject(FsspecOutputFile):
+    """An object that is written once. PyIceberg would ask S3 first whether it is there, and for its size afterwards."""
+
+    def create(self, overwrite: bool = False) -> OutputStream:  # noqa: ARG002 - PyIceberg's signature
+        """Create the object. Its name holds a UUID, so that no object of this name can be there."""
+        self._stream = super().create(overwrite=True)
+        return self._stream
+
+    def __len__(self) -> int:
+        """The bytes that were written."""
+        return self._stream.tell()
 
 
 class _DurableOutput(FsspecOutputFile):

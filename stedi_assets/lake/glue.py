@@ -37,6 +37,10 @@ class LakeGlueCatalog(GlueCatalog):
         client = boto3.Session().client("glue", region_name=aws.region(), config=CONFIG)
         super().__init__(name, client=client, **properties)
 
+    def _is_s3tables_database(self, database_name: str) -> bool:  # noqa: ARG002 - PyIceberg's signature
+        # A lake has folders of its own, which S3 Tables would not allow. PyIceberg asks Glue at each commit.
+        return False
+
     def _convert_glue_to_iceberg(self, glue_table: dict[str, Any]) -> Table:
         # A table made by hand may have no parameters at all, which PyIceberg takes for a fault of Glue.
         return super()._convert_glue_to_iceberg({"Parameters": {}, **glue_table})

@@ -43,6 +43,7 @@ class PinnedSnapshots:
         self._bases: dict[str, Table] = {}
         self._read: dict[str, Snapshot] = {}
         self._used: set[str] = set()
+        self._files: dict[str, bytes | None] = {}
         self._frames: dict[str, DataFrame] = {}
 
     def base(self, contract: Contract) -> Table:
@@ -131,6 +132,15 @@ class PinnedSnapshots:
             # One frame for the whole run: Sail looks for each file once a frame.
             self._frames[table] = read_files(CONTRACTS[table], snapshot.files, self.engine)
         return self._frames[table]
+
+    def file(self, name: str) -> bytes | None:
+        """A small file of the lake, as the run first saw it; None if it was not there."""
+        if name not in self._files:
+            try:
+                self._files[name] = self.lake.filesystem.cat_file(f"{self.lake.uri}/{name}")
+            except FileNotFoundError:
+                self._files[name] = None
+        return self._files[name]
 
     def require_files(self) -> None:
         """Look again for the files that were read, before what was computed from them is published.

@@ -9,6 +9,7 @@ import pytest
 from stedi_assets.checks import EXPECTATIONS_FILE, expected_rows
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.lake import Lake
+from stedi_assets.lake.pinned import PinnedSnapshots
 from stedi_assets.settings import Settings
 from stedi_assets.transforms import tables
 from stedi_assets_tests.builders.files import deliver
@@ -200,4 +201,4 @@ def test_a_file_that_states_no_row_counts_is_named(tmp_path, content):
     (tmp_path / EXPECTATIONS_FILE).write_text(content)
     settings = Settings(lake_uri=str(tmp_path))
     with pytest.raises(LakeError, match=rf"{EXPECTATIONS_FILE} does not state row counts.*correct the file"):
-        expected_rows(Lake(settings), settings, "customer_landing")
+        expected_rows(PinnedSnapshots(Lake(settings), engine=None), settings, "customer_landing")
