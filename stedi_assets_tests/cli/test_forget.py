@@ -68,12 +68,12 @@ def test_it_erases_when_told_so(lake):
 
 def test_what_is_left_to_look_at_has_an_exit_code_of_its_own(lake):
     deliver(lake, "customer", [customer() | {"friend": VIC}], "friend.json")
-    deliver(lake, "customer", b"not compressed", "bad.json.gz")
+    deliver(lake, "accelerometer", b"not compressed", "bad.json.gz")
     deliver(lake, "customer", b"noise", "broken.json")
     result = stedi(VIC, "--yes")
     assert result.exit_code == 3
     assert "Look at customer/landing/friend.json: it still has the address, 1 times" in result.stdout
-    assert "Look at customer/landing/bad.json.gz: it cannot be read" in result.stdout
+    assert "Look at accelerometer/landing/bad.json.gz: it cannot be read" in result.stdout
     assert "Look at customer/landing/broken.json: 1 of its quarantined records name nobody" in result.stdout
 
 

@@ -99,8 +99,9 @@ def marked_lake(lake: Path) -> Path:
     (landing / "headless.csv").write_text(
         f"{name(210)},{e_mail(210)},{phone(210)}\n{name(211)},{e_mail(211)},0\n"
     )
-    (landing / "cut.json.gz").write_bytes(gzip.compress(broken_customers())[:-30])
-    (landing / "plain.json.gz").write_bytes(broken_customers())
+    # Files that cannot be read. Of customers, they would stop the run.
+    (lake / "accelerometer/landing/cut.json.gz").write_bytes(gzip.compress(broken_customers())[:-30])
+    (lake / "accelerometer/landing/plain.json.gz").write_bytes(broken_customers())
     accelerometer = [
         text(reading(e_mail(300)) | {"x": e_mail(300)}),
         text(reading(e_mail(301)) | {"timestamp": name(301), e_mail(301): e_mail(301)}),

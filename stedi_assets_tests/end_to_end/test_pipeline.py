@@ -111,7 +111,8 @@ def test_every_check_reports_its_figures(run_again):
         "machine_learning_curated": always | {"consent", "same_person"}
     }
     failed = [check for name in EIGHT for check in checks_of(result, name).values() if not check.passed]
-    assert failed == []
+    # Customers of the sample are in quarantine, and may be held back.
+    assert [(check.check_name, check.severity.value) for check in failed] == [("consent", "WARN")]
 
 
 def test_wrong_row_counts_are_not_published(sample):

@@ -205,7 +205,10 @@ class TestOnS3:
         self.put(uri, f"{SOURCE}/landing/")
         repository = build_definitions(Graph(uri, sail_engine).settings, sail_engine).get_repository_def()
         resources = repository.get_top_level_resources()
-        with dg.build_sensor_context(repository_def=repository, resources=resources) as context:
+        with (
+            dg.DagsterInstance.ephemeral() as instance,
+            dg.build_sensor_context(instance, repository_def=repository, resources=resources) as context,
+        ):
             asked = repository.get_sensor_def("landing_files_sensor").evaluate_tick(context)
         assert len(asked.run_requests) == 1
 

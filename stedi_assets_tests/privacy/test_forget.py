@@ -311,12 +311,12 @@ def test_rows_of_files_that_are_gone_are_erased_too(graph, tmp_path):
 def test_files_that_need_a_look_are_reported(graph, tmp_path):
     """Those that nobody can read, and those with the address in other people's records or that are never read."""
     deliver_three_people(tmp_path)
-    deliver(tmp_path, "customer", b"not compressed", "bad.json.gz")
+    deliver(tmp_path, "accelerometer", b"not compressed", "bad.json.gz")
     deliver(tmp_path, "customer", [customer() | {"friend": f"<{VIC}>"}], "friend.json")
     deliver(tmp_path, "customer", f"{VIC}, again {VIC}".encode(), "notes.txt")
     deliver(tmp_path, "customer", [customer(f"x{VIC}")], "longer.json")
     erased = forget_vic(graph)
-    assert erased.found.files_not_read == erased.unreadable == ["customer/landing/bad.json.gz"]
+    assert erased.found.files_not_read == erased.unreadable == ["accelerometer/landing/bad.json.gz"]
     assert erased.mentions == {"customer/landing/friend.json": 1, "customer/landing/notes.txt": 2}
     assert len(graph.table("customer_landing")) == 4
 
