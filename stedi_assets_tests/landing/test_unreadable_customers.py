@@ -1,0 +1,79 @@
+"""A customer file that cannot be read may withdraw anybody, so that it stops the run, with the way out."""
+
+from pathlib import Path
+
+import pytest
+
+from stedi_assets.landing import ingest
+from stedi_assets_tests.builders.files import deliver
+from stedi_assets_tests.builders.graph import Graph, checks_of, failures
+from stedi_assets_tests.builders.rows import customer, reading
+
+BAD = "customer/landing/bad.json.gz"
+CUSTOMERS = ("customer_landing", "customer_quarantine")
+
+
+@pytest.fixture
+def graph(sail_engine, tmp_path) -> Graph:
+    deliver(tmp_path, "customer", [customer()])
+    deliver(tmp_path, "accelerometer", [reading()])
+    deliver(tmp_path, "step_trainer", [])
+    graph = Graph(str(tmp_path), sail_engine)
+    graph.run()
+    return graph
+
+
+def test_a_customer_file_that_cannot_be_read_stops_the_run_and_is_named(graph, tmp_path):
+    deliver(tmp_path, "customer", [customer("bob@example.org")], "good.json")
+    bad = deliver(tmp_path, "customer", b"not compressed", "bad.json.gz")
+    before = graph.snapshots()
+    result = graph.run(ok=False)
+    assert not result.success
+    check = checks_of(result, "customer_landing")["row_count"]
+    assert (check.passed, check.severity.value) == (False, "ERROR")
+    sentence = check.metadata["wrong"].value
+    assert f"whom {BAD} withdraws is unknown" in sentence
+    assert "replace it by a readable file, or take it out of the landing folder" in sentence
+    assert any(sentence in told for told in failures(result))
+    assert {name: graph.snapshots()[name] for name in ("customer_landing", "customer_trusted")} == {
+        name: before[name] for name in ("customer_landing", "customer_trusted")
+    }
+    bad.unlink()
+    graph.run()
+    assert graph.rows()["customer_landing"] == 2
+
+
+def test_a_readings_file_that_cannot_be_read_is_a_warning(graph, tmp_path):
+    deliver(tmp_path, "accelerometer", b"not compressed", "bad.json.gz")
+    result = graph.run()
+    assert checks_of(result, "accelerometer_landing")["row_count"].severity.value == "WARN"
+
+
+def test_a_customer_file_that_changes_while_it_is_read_stops_the_run(graph, tmp_path, monkeypatch):
+    path = deliver(tmp_path, "customer", [customer("bob@example.org")], "new.json")
+    read = ingest.read_landing_files
+
+    def read_later(*arguments, **options):
+        path.write_bytes(path.read_bytes() * 2)
+        return read(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest, "read_landing_files", read_later)
+        result = graph.run(*CUSTOMERS, ok=False)
+    assert not result.success
+    assert any("it changed while it was read; the next run reads it" in told for told in failures(result))
+    graph.run()
+    assert graph.rows()["customer_landing"] == 3
+
+
+def test_a_customer_file_that_vanishes_stops_nothing(graph, tmp_path, monkeypatch):
+    path = Path(deliver(tmp_path, "customer", [customer("bob@example.org")], "new.json"))
+    read = ingest.read_landing_files
+
+    def read_later(*arguments, **options):
+        path.unlink()
+        return read(*arguments, **options)
+
+    monkeypatch.setattr(ingest, "read_landing_files", read_later)
+    assert graph.run(*CUSTOMERS).success
+    assert graph.rows()["customer_landing"] == 1
