@@ -7,12 +7,13 @@ is none. The columns of a CSV row belong in ``csv_rows``.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from stedi_assets.records.convert import bigint
+from stedi_assets.records.convert import Fraction, Integer, Members, bigint
 from stedi_assets.records.identity import DEVICE_FIELDS, PERSON_FIELDS, device_of, person_of, visible
 from stedi_assets.records.source import EARLIEST_MS, LATEST_MS
 
@@ -38,7 +39,14 @@ _ADDRESS = re.compile(rf"(?<![^{_NO_ADDRESS}])[^{_NO_ADDRESS}]++@[\w.\-]++")
 _UUID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])")
 _VALUE = r"""["']?\s*+[:=]\s*+(?:"((?:[^"\\\n]|\\.)*+)|'([^'\n]*+)|([^\s,;{}\[\]"']++))"""
 _FIELD = re.compile(rf"\b({'|'.join((*PERSON_FIELDS, *DEVICE_FIELDS))}){_VALUE}", re.IGNORECASE)
-_SNAPSHOT = re.compile(rf"{SNAPSHOT_FIELD}{_VALUE}(?=[\"'\s]*[,}}])", re.IGNORECASE)
+# An object of plain members that is cut: the members that are whole, and the name of the next one if it is whole.
+_TEXT, _OPEN_TEXT = (rf'"(?:[^"\\\n]|\\.)*+{end}' for end in ('"', r"\\?\Z"))
+_PLAIN_VALUE = rf'(?:{_TEXT}|[^\s{{}}\[\]",:\\]++)\s*+'
+_CUT_OBJECT = re.compile(
+    rf"(\{{\s*+(?:{_TEXT}\s*+:\s*+{_PLAIN_VALUE},\s*+)*+)"
+    rf"(?:({_TEXT})\s*+(?::\s*+(?:{_PLAIN_VALUE}|{_OPEN_TEXT})?+)?+|{_OPEN_TEXT})?+"
+)
+_BYTE = re.compile(r"\\x(?=[0-9a-f]{2})")
 
 
 class Mentions(NamedTuple):
@@ -68,6 +76,7 @@ def mentions_in(text: str) -> Mentions:
     people.update(found[0] for found in _ADDRESS.finditer(_OPENING_QUOTE.sub(" ", whole)))
     devices.update(found[0] for found in _UUID.finditer(whole))
     persons = persons_of(people)
+    # Nobody can tell whose the time is.
     in_doubt = len(persons) > 1 or whole.count("{") > 1
     return Mentions(persons, devices_of(devices), None if in_doubt else _snapshot_in(text))
 
@@ -83,8 +92,8 @@ def devices_of(values: Iterable[str]) -> list[str]:
     return sorted({device_of(value) for value in values} - {"", "null"})
 
 
-def snapshot_time(value: str) -> int | None:
-    """The time of a snapshot (epoch ms UTC) as text has it; None if it is no such time."""
+def snapshot_time(value: object) -> int | None:
+    """The time of a snapshot (epoch ms UTC) as JSON or a text has it; None if it is no such time."""
     try:
         time, _ = bigint(value)
     except ValueError:
@@ -99,10 +108,25 @@ def with_mentions(quarantined: pl.DataFrame) -> pl.DataFrame:
 
 
 def _snapshot_in(text: str) -> int | None:
-    """The one snapshot time of a text; the end of its object or its value shows that the number was not cut."""
-    found = _SNAPSHOT.findall(text)
-    named = max(level.lower().count(SNAPSHOT_FIELD.lower()) for level in _unescaped(text))
-    return snapshot_time("".join(found[0])) if len(found) == named == 1 else None
+    """The snapshot time of a text that is a JSON object, or is well formed as far as it goes; None of any other text.
+
+    None too if a name stands in the object twice: it may be glued together from two records.
+    """
+    # Bytes that are not UTF-8 take nothing from the other values.
+    text = _BYTE.sub(r"\\u00", text)
+    if cut := _CUT_OBJECT.fullmatch(text):
+        members, name = cut.groups()
+        # The value may be cut, so it stands for no time.
+        text = f"{members}{name}:0}}" if name else members.rstrip().removesuffix(",") + "}"
+    try:
+        # NaN, which is no JSON, takes nothing from the other values either.
+        record = json.loads(text, object_pairs_hook=Members, parse_int=Integer, parse_float=Fraction)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, Members):
+        return None
+    values = {name.casefold(): value for name, value in record}
+    return snapshot_time(values.get(SNAPSHOT_FIELD.casefold())) if len(values) == len(record) else None
 
 
 def _unescaped(text: str) -> Iterator[str]:

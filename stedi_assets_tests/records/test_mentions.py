@@ -95,10 +95,93 @@ def test_devices_are_found_by_their_form_or_their_field(text, devices):
         # Of which of the two it is, cannot be known.
         (f'{{"email":"a@x"{{"lastUpdateDate":{T0},"email":"b@x"}}', None),
         (f'{{"lastUpdateDate":{T0},"n":{{"a":1}}}}', None),
+        # Of something else than the record.
+        (f'{{"email":"a@x","previous_lastUpdateDate":{T0},"y"', None),
+        (f'{{"email":"a@x","x.lastUpdateDate":{T0}}}', None),
+        (f'{{"email":"a@x","old lastUpdateDate":{T0},"y":1}}', None),
+        (f'{{"email":"a@x","old":{{"lastUpdateDate":{T0}}}}}', None),
+        (f'{{"email":"a@x","old":["lastUpdateDate",{T0}],"y"', None),
+        (f'{{"email":"a@x","note":"\\"lastUpdateDate\\":{T0},"}}', None),
+        (f'{{"email":"a@x","note":"lastUpdateDate={T0},"}}', None),
+        (f'["lastUpdateDate",{T0}]', None),
+        ("null", None),
+        (f"{T0}", None),
+        # Perhaps glued together from two records.
+        (f'"email":"a@x","lastUpdateDate":{T0}}}', None),
+        (f'{{"email":"a@x","email":"lastUpdateDate":{T0}}}', None),
+        (f'{{"email":"a@x","phone":"1"lastUpdateDate":{T0}}}', None),
+        (f'{{"email":"a@x","phone":"1","lastUpdateDate":{T0},"phone":"2"}}', None),
+        (f'{{"email":"a@x","phone":"1","lastUpdateDate":{T0},"PHONE":"2', None),
+        (f'{{"email":"a@x","lastUpdateDate":{T0},"a":["b"],"email":"a@x"', None),
+        (f'{{"email":"a@x","lastUpdateDate":{T0},"la\u017ftUpdateDate":', None),
+        (rf'{{"email":"a@x","lastUpdateDate":{T0},"lastUpdateD\u0061te":1', None),
+        # Not JSON.
+        (f"{{'email':'a@x','lastUpdateDate':{T0},'y':None}}", None),
+        (f"email=a@x&lastUpdateDate={T0},", None),
+        (f"a@x,{T0},lastUpdateDate", None),
+        (f'{{"email":a@x,"lastUpdateDate":{T0}}}', None),
+        # Well formed as far as it goes.
+        (f'{{\n  "email": "a@x",\n  "lastUpdateDate": {T0},\n  "customerName": "Neill, A', T0),
+        (f'{{"email":"a@x","lastUpdateDate":{T0},"customerName":"Neill \\', T0),
+        (f'{{"email":"a@x","lastUpdateDate":{T0},"customerN', T0),
+        (f'{{"email":"a@x","lastUpdateDate":{T0},"customerName":', T0),
+        (f'{{"email":"a@x","lastUpdateDate":{T0},"phone":1', T0),
+        (rf'{{"email":"a@x","customerName":"Jos\xe9","lastUpdateDate":{T0}}}', T0),
+        (rf'{{"email":"a@x","lastUpdateD\u0061te":{T0}}}', T0),
     ],
 )
 def test_a_time_that_is_in_doubt_is_none(text, snapshot_at):
     assert mentions_in(text).snapshot_at == snapshot_at
+
+
+rest = st.text("a,:{}[]\"\\' \n1", max_size=30)
+fragments = st.lists(
+    st.sampled_from(
+        ['{"email":"a@x",', '"lastUpdateDate":', f"{T0}", "1", '"y":', '"', "{", "}", "[", "]", ",", "\\"]
+    )
+).map("".join)
+
+
+@given(
+    st.lists(st.sampled_from(["email", "phone", "LASTUPDATEDATE", "lastUpdateDate", "é"]), max_size=4), rest
+)
+@settings(STABLE, max_examples=500)
+def test_a_whole_record_has_the_time_that_json_says_it_has(names, note):
+    members = [(name, "a@x" if name == "email" else T0 + place) for place, name in enumerate(names)]
+    text = (
+        "{"
+        + ",".join(json.dumps(each) + ":" + json.dumps(value) for each, value in [*members, ("n", note)])
+        + "}"
+    )
+    times = [value for name, value in members if name.lower() == "lastupdatedate"]
+    certain = (
+        len(times) == 1 and len({name.lower() for name, _ in members}) == len(members) and "{" not in note
+    )
+
+    assert mentions_in(text).snapshot_at == (times[0] if certain else None)
+
+
+@given(fragments)
+@settings(STABLE, max_examples=2000)
+def test_a_time_is_certain_only_in_text_that_more_text_would_make_one_record(text):
+    if mentions_in(text).snapshot_at is None:
+        return
+    ends = ("", "}", '"}', '":0}', '":"', ":0}", "0}", '\\"}')
+    found = [json.loads(text + end, object_pairs_hook=list) for end in ends if is_json(text + end)]
+
+    assert found
+    for members in found:
+        names = [name.lower() for name, _ in members]
+        assert names.count("lastupdatedate") == 1
+        assert len(set(names)) == len(names)
+
+
+def is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 HEADER = b"serialNumber,EMAIL,lastUpdateDate,shareWithResearchAsOfDate\n"
