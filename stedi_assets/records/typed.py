@@ -107,14 +107,16 @@ def _quotes(text: bytes) -> int | None:
 def _members(frame: pl.DataFrame, text: bytes, names: int) -> dict[str, int]:
     r"""Members by name: cells that are not null, and, where there are more than these, explicit nulls.
 
-    With escapes, a name may only look like a field's (``"\"x":null``), and nulls are not counted.
+    With escapes, a name may only look like a field's (``"\"x":null``), and nulls are not counted. Nor are they where a
+    line has the name twice: polars keeps one of a value and a null, and a null must not be lost where it withdraws.
     """
     members = {name: frame[name].count() for name in frame.columns}
     if sum(members.values()) != names and b"\\" not in text:
         for name in frame.columns:
             if frame[name].null_count():
-                key = f'"{name}":'.encode()
-                members[name] += text.count(key + b"null") + text.count(key + b" null")
+                key = f'"{name}"'.encode()
+                if all(b"\n" in between for between in text.split(key)[1:-1]):
+                    members[name] += text.count(key + b":null") + text.count(key + b": null")
     return members
 
 

@@ -6,7 +6,8 @@ from collections import Counter
 from itertools import pairwise
 
 import polars as pl
-from hypothesis import given, settings
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stedi_assets.records.csv_rows import parse_csv
@@ -221,6 +222,44 @@ def test_the_fast_way_lands_nothing_that_the_careful_one_would_not(monkeypatch):
             )
             assert slow.quarantined.is_empty(), text
     assert accepted > 500
+
+
+CONSENT = Source("consent", (Field("s", "string", True), Field("agreed", "bigint", False, is_consent=True)))
+consent_names = st.sampled_from(
+    ['"agreed":', '"agreed": ', '"agreed" :', '"Agreed":', '"AGREED":', r'"\u0061greed":', '"u":', '"t":']
+)
+consent_values = st.sampled_from(
+    ["5", "5", "null", "null", "0", "6", '"5"', '""', '"agreed"', '{"agreed":null}']
+)
+consent_members = st.lists(st.tuples(consent_names, consent_values).map("".join), max_size=3)
+
+
+@st.composite
+def consent_windows(draw) -> bytes:
+    """Lines of which each has the consent field as it likes; few kinds of lines, so that many are like the first."""
+    kinds = draw(st.lists(consent_members, min_size=1, max_size=3))
+    lines = draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=5))
+    where = draw(st.integers(0, 1))
+    return b"\n".join(
+        ("{" + ",".join([*line[:where], f'"s":"{number}"', *line[where:]]) + "}").encode()
+        for number, line in enumerate(lines)
+    )
+
+
+@settings(STABLE, max_examples=1000)
+@given(consent_windows())
+@example(b'{"s":"a","agreed":5,"agreed":null}\n{"s":"b"}')
+@example(b'{"s":"a","agreed":null,"agreed":5}\n{"s":"b"}')
+@example(b'{"s":"a","agreed" :5,"agreed":null}\n{"s":"b"}')
+def test_whoever_consents_on_the_fast_way_does_so_on_the_careful_one(text):
+    fast = parse_lines(text, 0, CONSENT)
+    if fast is not None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("stedi_assets.records.parse.typed_rows", lambda *_: None)
+            slow, _ = parse_damaged(text, 0, CONSENT, final=True)
+        assert fast.landed.equals(slow.landed)
+        assert (fast.records, fast.repaired, fast.drift) == (slow.records, slow.repaired, slow.drift)
+        assert slow.quarantined.is_empty()
 
 
 csv_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6)
