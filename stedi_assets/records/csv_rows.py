@@ -6,12 +6,14 @@ Here: rows and columns. Not here: what a value may be (``convert.py``), and any 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Literal
 
 from stedi_assets.records.convert import Converter
-from stedi_assets.records.identity import DEVICE_FIELDS, PERSON_FIELDS
+from stedi_assets.records.identity import DEVICE_FIELDS, PERSON_FIELDS, WHITE_SPACE
 from stedi_assets.records.mentions import (
     SNAPSHOT_FIELD,
     Mentions,
@@ -24,23 +26,31 @@ from stedi_assets.records.outcome import Outcome
 from stedi_assets.records.split import BOM, MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
-    from stedi_assets.records.source import Parsed, Source
+    from collections.abc import Mapping
+
+    from stedi_assets.records.source import Field, Parsed, Source
 
 # A quote opens a quoted field only at the field's beginning, and one that closes it ends the field.
 _QUOTED = rb'"[^"]*+(?:""[^"]*+)*+"'
-_FIELD = rb'(?:%s(?=[,\r\n]|\Z)|[^",\n][^,\n]*+|(?=[,\n]|\Z))' % _QUOTED
-_ROW = re.compile(rb"%s(?:,%s)*+\r*+(?=\n|\Z)" % (_FIELD, _FIELD))
+_FIELD = rb'(?:%s(?=[,\r\n]|\Z)|[^",\r\n][^,\r\n]*+|(?=[,\r\n]|\Z))' % _QUOTED
+# A row ends at CR, too: text of an old Mac has no other line end.
+_ROW = re.compile(rb"%s(?:,%s)*+(?=[\r\n]|\Z)" % (_FIELD, _FIELD))
 # A quoted field that the end of the text cuts, perhaps between its last quote and a second one.
 _OPEN_ROW = re.compile(rb'(?:%s,)*+"[^"]*+(?:""[^"]*+)*+"?\Z' % _FIELD)
-_BLANK_LINES = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r]*+\n)*+(?:[ \t\r]*+\Z)?")
+_BLANK_LINES = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*+[\r\n])*+(?:[ \t]*+\Z)?")
+_LINE_END = re.compile(rb"[\r\n]")
 _VALUE = re.compile(r'(?:\A|,)(?:"((?:[^"]|"")*+)"|([^,]*+))')
+
+# What stands around a name, and what stands in no name: a header to which a row is glued is a record.
+_AROUND_NAMES = WHITE_SPACE + "\u00a0\"'"
+_NAME = re.compile(r"[^\W\d][^@;|]*")
 
 _Kind = Literal["row", "not_csv", "too_long"]
 
 
 @dataclass(frozen=True)
 class Header:
-    """Column names of a CSV file as its first row writes them; none if it names no field of the source."""
+    """Column names of rows of a CSV file as the row before them writes them; none where no row has named a field."""
 
     names: tuple[str, ...]
 
@@ -58,22 +68,27 @@ def parse_csv(
         header: None at the beginning of the file, later what the window before returned.
 
     Returns:
-        The rows (a header is no record), the number of settled bytes, and the header for the next window.
+        The rows (a header is no record), the number of settled bytes, and the header for the next window. Two exports
+        put one behind the other have two headers: each holds for the rows behind it.
     """
     spans, consumed = _split_rows(window, final=final)
     outcome = Outcome(source, window, offset)
     if header is None and spans:
-        start, end, kind = spans[0]
-        outcome.repaired["bom"] += BOM in window[:start]
-        header = _read_header(window[start:end], source) if kind == "row" else Header(())
-        if header.names:
-            del spans[0]
-    outcome.mentions = partial(_mentions, header or Header(()))
+        outcome.repaired["bom"] += BOM in window[: spans[0][0]]
+        header = Header(())
+    headers = [(0, header or Header(()))]
+    outcome.mentions = partial(_mentions, headers)
     converter = Converter(source, outcome.repaired, outcome.drift)
-    outcome.records = len(spans)
+    known = source.by_name()
     for start, end, kind in spans:
+        text = window[start:end]
+        if kind == "row" and (found := _read_header(text, known)):
+            header = found
+            headers.append((start, header))
+            continue
+        outcome.records += 1
         outcome.ends[start] = end
-        row = _convert(window[start:end], kind, header or Header(()), converter)
+        row = _convert(text, kind, headers[-1][1], converter)
         if isinstance(row, tuple):
             outcome.add_row(row, start)
         else:
@@ -88,13 +103,14 @@ def _split_rows(window: bytes, *, final: bool) -> tuple[list[tuple[int, int, _Ki
     while True:
         start = _end(_BLANK_LINES, window, position, size)
         if start == size:
-            settled = size if final else max(position, window.rfind(b"\n", position) + 1)
+            line = max(window.rfind(b"\n", position), window.rfind(b"\r", position)) + 1
+            settled = size if final else max(position, line)
             return spans, settled
         limit = min(size, start + MAX_RECORD_BYTES)
         end = _end(_ROW, window, start, limit)
         kind: _Kind = "row"
         if end < 0 and (final or limit < size or not _OPEN_ROW.match(window, start, limit)):
-            kind, end = "not_csv", window.find(b"\n", start, limit)
+            kind, end = "not_csv", _line_end(window, start, limit)
         if end in (-1, limit):  # no end before the limit
             if limit < size:
                 kind, end = "too_long", limit
@@ -102,7 +118,7 @@ def _split_rows(window: bytes, *, final: bool) -> tuple[list[tuple[int, int, _Ki
                 end = size
             else:
                 return spans, start
-        spans.append((start, start + len(window[start:end].rstrip(b"\r")), kind))
+        spans.append((start, end, kind))
         position = end
 
 
@@ -111,16 +127,30 @@ def _end(pattern: re.Pattern[bytes], text: bytes, start: int, limit: int) -> int
     return match.end() if match else -1
 
 
+def _line_end(text: bytes, start: int, limit: int) -> int:
+    match = _LINE_END.search(text, start, limit)
+    return match.start() if match else -1
+
+
 def _values(row: str) -> list[str]:
     if '"' not in row:
         return row.split(",")
     return [match[2] if match[1] is None else match[1].replace('""', '"') for match in _VALUE.finditer(row)]
 
 
-def _read_header(row: bytes, source: Source) -> Header:
-    names = tuple(name.strip() for name in _values(row.decode(errors="backslashreplace")))
-    known = source.by_name()
-    return Header(names if any(name.casefold() in known for name in names) else ())
+def _read_header(row: bytes, known: Mapping[str, Field]) -> Header | None:
+    """The header that a row is: names alone, a field's among them. No row of any source is names alone."""
+    if b"@" in row or row.lstrip(b' "')[:1].isdigit():  # which is quick, and enough for almost all rows
+        return None
+    names = tuple(name.strip(_AROUND_NAMES) for name in _values(row.decode(errors="backslashreplace")))
+    if not any(name.casefold() in known for name in names):
+        return None
+    return Header(names) if all(map(_may_be_name, filter(None, names))) else None
+
+
+def _may_be_name(name: str) -> bool:
+    """False for an address, a number, a date, and text with a control character or another line end in it."""
+    return name.isprintable() and bool(_NAME.fullmatch(name))
 
 
 def _convert(row: bytes, kind: _Kind, header: Header, converter: Converter) -> tuple[object, ...] | set[str]:
@@ -139,12 +169,13 @@ def _convert(row: bytes, kind: _Kind, header: Header, converter: Converter) -> t
     )
 
 
-def _mentions(header: Header, row: str) -> Mentions:
+def _mentions(headers: list[tuple[int, Header]], row: str, start: int) -> Mentions:
     """Whom a quarantined row names: whoever its text names, and whatever stands in the columns of names.
 
     In a row of more or fewer values than columns, a column is counted from both ends. The snapshot's time is certain
     only in a row of as many values, with an address wherever one belongs.
     """
+    header = headers[bisect_right(headers, start, key=itemgetter(0)) - 1][1]
     values = _values(row)
     found = mentions_in(row)
     emails = _values_of(header, values, PERSON_FIELDS)

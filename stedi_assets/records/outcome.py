@@ -35,7 +35,7 @@ class Outcome:
         repaired: repairs by kind.
         drift: records by unknown field.
         ends: where in the window a record ends, by its start; the others end with their line.
-        mentions: finds whom the text of a quarantined record names.
+        mentions: finds whom the text of a quarantined record names, which begins there in the window.
     """
 
     source: Source
@@ -45,7 +45,7 @@ class Outcome:
     repaired: Counter[str] = field(default_factory=Counter)
     drift: Counter[str] = field(default_factory=Counter)
     ends: dict[int, int] = field(default_factory=dict)
-    mentions: Callable[[str], Mentions] = mentions_in
+    mentions: Callable[[str, int], Mentions] = lambda text, _: mentions_in(text)
     _frames: list[pl.DataFrame] = field(default_factory=list)
     _rows: list[tuple[Any, ...]] = field(default_factory=list)
     _rejected: list[tuple[int, int, list[str]]] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Outcome:
             self.reject(start, self._end(start), reasons)
         rejected = sorted(self._rejected)
         texts = [self.window[s:e].decode(errors="backslashreplace") for s, e, _ in rejected]
-        mentions = [self.mentions(text) for text in texts]
+        mentions = [self.mentions(text, start) for text, (start, _, _) in zip(texts, rejected, strict=True)]
         quarantined = {
             "raw_text": texts,
             "reasons": [reasons for _, _, reasons in rejected],

@@ -27,7 +27,7 @@ REASONS: dict[str, str] = {
     "too_long": "more than MAX_RECORD_BYTES without an end; cut into pieces of that size",
     "field_count": "a CSV row with more or fewer fields than the header",
     "not_csv": "a CSV row with a quote that is never closed, or closed in mid-field",
-    "unknown_header": "a row of a CSV file whose first row names no field of the source",
+    "unknown_header": "a row of a CSV file without a header before it: names alone, a field of the source among them",
     "rule": "a row rule of the landing contract, by its name",
     "rule:snapshot_not_in_future": "a customer snapshot dated more than a day after it was read",
 }

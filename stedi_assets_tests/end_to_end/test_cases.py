@@ -26,7 +26,9 @@ CASES = {
         },
         {},
     ),
+    "01-csv-cr-only": ({"accelerometer_landing": 60, "accelerometer_trusted": 30}, {}),
     "02-csv-null-literal-withdrawal": ({"customer_trusted": 2, "accelerometer_trusted": 20}, {}),
+    "07-csv-second-header-other-order": ({"customer_landing": 4, "customer_trusted": 3}, {}),
     "18-serial-padding": ({"step_trainer_trusted": 30, ML: 30}, {}),
     "25-csv-space-quote-withdrawal": ({"customer_trusted": 2, ML: 20}, {}),
     # Person 2 is in quarantine for the unit of the consent date, and half of the readings are from before consent.

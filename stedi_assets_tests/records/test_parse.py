@@ -453,6 +453,61 @@ def windows(text, size):
     return got
 
 
+@pytest.mark.parametrize("newline", [b"\r", b"\r\r\n", b"\n\r", b"\r\n\r"])
+def test_csv_rows_end_at_any_line_end(newline):
+    text = newline.join([b"s,i,d", b"a,1,2", b'"b\rb",3,4', b'"open,5,6', b"c,7,8"])
+    parsed = csv_rows(text)
+    assert parsed.landed["s"].to_list() == ["a", "b\rb", "c"]
+    assert [row[:2] for row in quarantined(parsed)] == [('"open,5,6', ["not_csv"])]
+    for size in range(1, len(text)):
+        assert windows(text, size) == (parsed.landed.rows(), parsed.quarantined.rows(), parsed.records)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "s,i,d\u2028a,1,2\u2028b,3,4",
+        "s,i,d\x85a,1,2",
+        "s,i,d\x0ba,1,2",
+        "s,i,da@example.org,1,2",
+        "s,i,da,1,2",
+        's,i,"d\na",1,2',
+        "s,i,d;a",
+        "s,i,1950-01-01",
+    ],
+)
+def test_a_csv_header_that_holds_more_than_names_is_a_record(first):
+    parsed = csv_rows(f"{first}\nb,3,4\n".encode())
+    assert [row[:2] for row in quarantined(parsed)] == [
+        (first, ["unknown_header"]),
+        ("b,3,4", ["unknown_header"]),
+    ]
+
+
+def test_names_of_a_csv_header_have_neither_blanks_nor_quotes():
+    assert csv_rows(b'"s ", "i",\td ,\nb,3,4,\n').landed.rows() == [("b", 3, 4.0, 15)]
+
+
+def test_each_csv_header_holds_for_the_rows_behind_it():
+    text = b"s,i,d\na,1,2\ns,i,d\nb,3,4\nD,S,I,u\n5,c,6,7\n5,c@example.org,x,7\ni,s\n8,e\n"
+    parsed = csv_rows(text)
+    assert [row[:3] for row in parsed.landed.rows()] == [
+        ("a", 1, 2.0),
+        ("b", 3, 4.0),
+        ("c", 6, 5.0),
+        ("e", 8, None),
+    ]
+    assert [row[:2] for row in quarantined(parsed)] == [("5,c@example.org,x,7", ["wrong_type:i"])]
+    for size in range(1, len(text)):
+        assert windows(text, size) == (parsed.landed.rows(), parsed.quarantined.rows(), parsed.records)
+
+
+def test_a_title_before_a_csv_header_is_the_only_row_that_is_not_read():
+    parsed = csv_rows(b"Export of Monday\n" + HEADER + b"a,1,2\n")
+    assert quarantined(parsed) == [("Export of Monday", ["unknown_header"], 0)]
+    assert parsed.landed["s"].to_list() == ["a"]
+
+
 # Rules -----
 
 

@@ -268,7 +268,7 @@ csv_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="
 @settings(STABLE, max_examples=300)
 @given(
     st.lists(st.tuples(csv_text, integers, doubles), max_size=10),
-    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
     st.lists(st.integers(0, 400), max_size=5),
 )
 def test_csv_rows_land_once_whatever_their_text_and_the_windows(rows, newline, cuts):
