@@ -26,7 +26,7 @@ test: .venv/test $(DAGSTER_HOME)/dagster.yaml
 	$(BIN)/dg check defs
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(COVERAGE)
 
-# What is derived from the contracts: Athena DDL and docs/tables.md.
+# What is derived from the code: Athena DDL, docs/tables.md and docs/commands.md.
 docs: .venv/runtime
 	$(BIN)/python -m stedi_assets.exports
 

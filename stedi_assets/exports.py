@@ -1,6 +1,6 @@
-"""What is derived from the definitions and committed: Athena DDL and documentation. ``make docs`` writes it.
+"""What is derived from the code and committed: Athena DDL and documentation. ``make docs`` writes it.
 
-What is in a file belongs in ``contracts.ddl`` and ``contracts.docs``.
+What is in a file belongs in ``contracts.ddl``, ``contracts.docs`` and ``cli.page``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from stedi_assets.assets import curated, landing, trusted
+from stedi_assets.cli.page import commands_page
 from stedi_assets.contracts.ddl import athena_ddl
 from stedi_assets.contracts.docs import tables_page
 from stedi_assets.contracts.models import CONTRACTS
@@ -21,7 +22,11 @@ def exports() -> dict[str, str]:
     # Of the defaults, whatever the environment says.
     database = Settings.model_construct().database
     ddl = {f"sql/ddl/{name}.sql": athena_ddl(contract, database) for name, contract in CONTRACTS.items()}
-    return {**ddl, "docs/tables.md": tables_page(CONTRACTS.values(), made_from())}
+    pages = {
+        "docs/tables.md": tables_page(CONTRACTS.values(), made_from()),
+        "docs/commands.md": commands_page(),
+    }
+    return ddl | pages
 
 
 def made_from() -> dict[str, list[str]]:

@@ -1,6 +1,12 @@
-"""Text of others, such as file names and records, made fit to be shown."""
+"""Text of others: file names and records made fit to be shown, and names that were mistyped."""
 
 from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def printable(text: str) -> str:
@@ -22,3 +28,10 @@ def _escaped(character: str) -> str:
     if "\udc80" <= character <= "\udcff":
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode()
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a name that is not known: which one may be meant; empty if none is like it."""
+    known = list(known)
+    likely = [*get_close_matches(name, known, n=1), *(each for each in known if name in each or each in name)]
+    return f": did you mean {likely[0]}?" if name and likely else ""

@@ -11,7 +11,8 @@ from typing import Any
 import typer
 
 from stedi_assets.cli import files, instance, lake, privacy, spark, tables
-from stedi_assets.cli.common import app, complain
+from stedi_assets.cli.common import app
+from stedi_assets.cli.output import complain
 from stedi_assets.errors import StediError
 from stedi_assets.settings import get_settings
 from stedi_assets.text import printable

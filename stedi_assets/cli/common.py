@@ -1,81 +1,130 @@
-"""What the commands share: the application, the error that a user can put right, and how text and rows are printed."""
+"""What the commands share: the application with its groups of commands, and the error that a user can put right."""
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from stedi_assets.errors import StediError
-from stedi_assets.text import printable
+from stedi_assets.settings import SettingsError, get_settings
 
 if TYPE_CHECKING:
-    import duckdb
+    from stedi_assets.lake.lake import Lake
 
-app = typer.Typer(
-    help="The STEDI lakehouse.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
-)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+# Every command, as ``stedi --help`` shows them.
+GROUPS = {
+    "Every day": ("run", "status", "counts", "sql", "quarantine", "upload"),
+    "Look closer": ("tables", "diff", "doctor"),
+    "Look after the lake": (
+        "forget",
+        "rotate-key",
+        "relocate",
+        "upgrade",
+        "sample-data",
+        "register-pools",
+        "spark-defaults",
+    ),
+}
 
 
 class CommandError(StediError):
     """Something that the user can put right."""
 
 
-def say(text: str) -> None:
-    """Print text; what it holds of file names or records is shown, never a command to the terminal."""
-    typer.echo(printable(text))
+class Commands(TyperGroup):
+    """The commands in groups, each with the option ``--lake`` that the application declares."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - Typer's own settings
+        super().__init__(**settings)
+        lake = next(parameter for parameter in self.params if parameter.name == "lake")
+        for command in self.commands.values():
+            # ``sample-data`` has an option of that name that must be given.
+            if not any(parameter.name == "lake" for parameter in command.params):
+                command.params.append(lake)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - of Typer's own copy of Click
+        """Write all on one screen: no line is empty, and each command has one line."""
+        formatter.write(f"Usage: {ctx.command_path} COMMAND [OPTIONS]    ({self.help})\n")
+        width = max(map(len, self.commands))
+        options = [
+            record
+            for item in self.get_params(ctx)
+            # Completion is in the page of commands, since it does not fit on the screen.
+            if not item.name.endswith("_completion") and (record := item.get_help_record(ctx))
+        ]
+        for group, names in GROUPS.items():
+            commands = [(name, self.commands[name]) for name in names if name in self.commands]
+            _write_section(
+                formatter, group, [(name.ljust(width), item.short_help or "") for name, item in commands]
+            )
+        _write_section(formatter, "Options", [(name.ljust(width), text) for name, text in options])
 
 
-def complain(text: str) -> None:
-    """Print text to the standard error, as ``say`` does."""
-    typer.echo(printable(text), err=True)
+def _write_section(formatter: Any, heading: str, rows: list[tuple[str, str]]) -> None:  # noqa: ANN401 - as above
+    if rows:
+        formatter.write_heading(heading)
+        with formatter.indentation():
+            formatter.write_dl(rows)
 
 
-def print_json(value: object) -> None:
-    """Print a value as JSON; what JSON has no word for, as text."""
-    typer.echo(json.dumps(value, default=str, indent=2))
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    # Plain text: it is the same on a screen, in a pipe and in docs/commands.md.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
-def dicts_of(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """The rows of a query's result, by column."""
-    names = [column[0] for column in result.description or []]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+def no_tables(lake: Lake) -> CommandError:
+    """The error of a lake without tables."""
+    if not lake.on_s3 and not Path(lake.uri).exists():
+        return CommandError(f"there is no folder {lake.uri}: correct STEDI_LAKE_URI or --lake")
+    return CommandError(f"the lake {lake.uri} has no tables yet; make them with: make materialize")
 
 
-def print_result(result: duckdb.DuckDBPyConnection, *, as_json: bool, as_csv: bool) -> None:
-    """Print a query's result as a table, as JSON or as CSV."""
-    if as_json:
-        print_json(dicts_of(result))
-        return
-    names = [column[0] for column in result.description or []]
-    rows = result.fetchall()
-    if as_csv:
-        print_csv([names, *rows])
-    else:
-        print_table(names, rows)
+def examples(*lines: str) -> str:
+    """The end of a command's help."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def print_csv(rows: list[Any]) -> None:
-    """Print rows as CSV: unchanged to a file or a program, and to a terminal as ``say`` does."""
-    shown = sys.stdout.isatty()
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    for row in rows:
-        writer.writerow([printable(value) if shown and isinstance(value, str) else value for value in row])
+def _use_lake(value: str | None) -> None:
+    """Let ``--lake`` take the place of the variable, for this process and those that it starts."""
+    if value is not None:
+        os.environ["STEDI_LAKE_URI"] = value
+        get_settings.cache_clear()
+        try:
+            get_settings()
+        except SettingsError as error:
+            raise typer.BadParameter(str(error).removeprefix("STEDI_LAKE_URI: ")) from None
 
 
-def print_table(names: list[str], rows: list[Any]) -> None:
-    """Print rows as a table, as ``say`` does."""
-    from rich.console import Console
-    from rich.table import Column, Table
-    from rich.text import Text
+def _show_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
 
-    table = Table(*(Column(Text(printable(name)), overflow="fold") for name in names))
-    for row in rows:
-        # As text, since rich would take a part in brackets for its own markup.
-        table.add_row(*(Text("" if value is None else printable(str(value))) for value in row))
-    Console().print(table)
+        typer.echo(f"stedi {version('stedi-assets')}")
+        raise typer.Exit
+
+
+@app.callback(help="stedi COMMAND -h has options and examples")
+def stedi(
+    lake: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="The lake; else STEDI_LAKE_URI, else data/.",
+            callback=_use_lake,
+            expose_value=False,
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Declare what stands before a command."""

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stedi_assets.cli.common import app, complain, say
+from stedi_assets.cli.common import app, examples
+from stedi_assets.cli.output import complain, say
 from stedi_assets.settings import get_settings
 from stedi_assets.sources import SourceName
 
+if TYPE_CHECKING:
+    from stedi_assets.landing.upload import Uploaded
 
-@app.command("sample-data")
+
+@app.command(
+    "sample-data",
+    short_help="Write generated landing files to try things on.",
+    epilog=examples("stedi sample-data --lake data", "stedi sample-data --lake big --scale 10"),
+)
 def sample_data(
-    lake: Annotated[Path, typer.Option(help="Folder to write to.")],
+    lake: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write to.")],
     seed: Annotated[int, typer.Option(help="The same seed writes the same files.")] = 0,
     scale: Annotated[int, typer.Option(min=1, help="How many times the reference's size.")] = 1,
 ) -> None:
@@ -32,7 +40,12 @@ def sample_data(
     say(f"Wrote a sample lake to {lake}")
 
 
-@app.command()
+@app.command(
+    short_help="Check files and bring them to the landing folders.",
+    epilog=examples(
+        "stedi upload customers.json readings.json.gz", "stedi upload export/ --source accelerometer"
+    ),
+)
 def upload(
     files: Annotated[list[Path], typer.Argument(exists=True, help="Files, or folders of files.")],
     *,
@@ -44,9 +57,10 @@ def upload(
         bool, typer.Option("--replace", help="Replace files of the same name that have other content.")
     ] = False,
 ) -> None:
-    """Check files and upload them to the landing folders; files that are there already are skipped.
+    """Check files, or all files of a folder, and upload them to the landing folders.
 
-    Exits with 1 if a file was refused; the others are uploaded.
+    Content that is there already is skipped, also under another name. So are the tables that a folder holds. A file
+    that cannot be read as its source is refused, the other files are uploaded, and the exit code is 1.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -73,14 +87,17 @@ def upload(
                 complain(f"refused {file}: {error}")
             else:
                 uploaded, skipped = uploaded + result.is_new, skipped + (not result.is_new)
-                say(
-                    f"{file} -> {result.path}: {result.landed:,} records, and {result.quarantined:,} for quarantine"
-                    if result.is_new
-                    else f"{file}: there already, as {result.path}"
-                )
+                say(f"{file}{_outcome(file, result)}")
             done += file.stat().st_size
             progress.update(task, completed=done)
     refused = len(found) - uploaded - skipped
     say(f"{uploaded:,} files uploaded, {skipped:,} there already, {refused:,} refused")
     if refused:
         raise typer.Exit(1)
+
+
+def _outcome(file: Path, result: Uploaded) -> str:
+    if result.is_new:
+        return f" -> {result.path}: {result.landed:,} records, and {result.quarantined:,} for quarantine"
+    other = "" if PurePosixPath(result.path).name == file.name else " under another name"
+    return f": there already{other}, as {result.path}"

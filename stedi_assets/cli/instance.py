@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 
-from stedi_assets.cli.common import CommandError, app, say
+from stedi_assets.cli.common import CommandError, app, examples
+from stedi_assets.cli.output import say
 from stedi_assets.settings import get_settings
 
 
-@app.command()
+@app.command(
+    short_help="Let one run at a time write a table of this instance.",
+    epilog=examples("DAGSTER_HOME=/opt/dagster stedi register-pools"),
+)
 def register_pools() -> None:
     """Register the tables' pools with the Dagster instance (DAGSTER_HOME), so that one run at a time writes a table.
 

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from stedi_assets.cli.common import app, print_table, say
+from stedi_assets.cli.common import app, examples
+from stedi_assets.cli.output import AsCsv, AsJson, Output, complain, number, say
 from stedi_assets.settings import get_settings
 
 
-@app.command()
-def relocate() -> None:
-    """Register the tables of a folder that was moved or copied; run it once, before anything else uses the lake."""
+@app.command(
+    short_help="Register the tables of a folder that was moved or copied.",
+    epilog=examples("stedi relocate --lake /new/place"),
+)
+def relocate(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+    """Register the tables of a folder that was moved or copied at the addresses where their files are now.
+
+    Run it once, before anything else uses the lake. If files are missing, it names one and changes nothing.
+    docs/move-a-lake.md says how to move, copy and restore a lake.
+    """
     from stedi_assets.lake.lake import Lake
     from stedi_assets.lake.relocate import relocate as register_anew
     from stedi_assets.privacy.pseudonym import key_file
 
+    output = Output(as_json, as_csv, all_rows=True)
     settings = get_settings()
     tables = register_anew(Lake(settings))
-    print_table(["table", "was in", "rows"], [[item.name, item.lake, f"{item.rows:,}"] for item in tables])
+    output.rows(
+        ("table", "was in", "rows"), ((item.name, item.lake, item.rows) for item in tables), {"rows": number}
+    )
     key = key_file(settings)
     if settings.pseudonym_key is None and not key.exists():
-        say(
+        complain(
             f"The key of the pseudonyms was kept beside the old lake, in .stedi/pseudonym.key: bring it to {key} "
             "before the next run"
         )
 
 
-@app.command()
+@app.command(
+    short_help="Give an older lake's tables the columns of this version.",
+    epilog=examples("stedi upgrade"),
+)
 def upgrade() -> None:
-    """Give the tables of a lake that an earlier version made the columns that they lack. Let no run be in progress."""
+    """Give the landing and quarantine tables of a lake that an earlier version made the columns that they lack.
+
+    No run may be in progress. docs/deploy.md says what it does, and when.
+    """
     from stedi_assets.lake.lake import Lake
     from stedi_assets.landing.upgrade import upgrade as upgrade_lake
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stedi_assets.cli.common import CommandError, app, print_table, say
+from stedi_assets.cli.common import CommandError, app, examples
+from stedi_assets.cli.output import Output, number, say, size
 from stedi_assets.settings import get_settings
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 _UNFINISHED = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 
 
-@app.command()
+@app.command(
+    short_help="Erase a person from raw files, tables and history.",
+    epilog=examples("stedi forget ann@example.org --dry-run", "stedi forget ann@example.org"),
+)
 def forget(
     email: Annotated[str, typer.Argument(help="E-mail address of the person, in any spelling.")],
     *,
@@ -28,7 +32,8 @@ def forget(
 ) -> None:
     """Erase a person from raw files, tables and history. Nothing else may write to the lake meanwhile.
 
-    Exits with 3 if the person is erased but files are left that somebody should look at.
+    docs/privacy.md says what is the person's. Exits with 3 if the person is erased but files are left that somebody
+    should look at.
     """
     from pyiceberg.exceptions import CommitFailedException
 
@@ -45,6 +50,9 @@ def forget(
     found = erasure.survey(lake, settings, email)
     _print_findings(found)
     if dry_run:
+        say("Nothing was changed.")
+        return
+    if not (found.rows or found.records or found.files_not_read):
         return
     if not yes:
         typer.confirm("Erase all of it, and the history of every table, for good?", abort=True)
@@ -63,7 +71,7 @@ def forget(
 def _print_erasure(erased: Erasure) -> None:
     say(
         f"Erased. Of history went {erased.history.snapshots:,} snapshots and {erased.history.files:,} files "
-        f"({erased.history.bytes:,} bytes)."
+        f"({size(erased.history.bytes)})."
     )
     for path, count in erased.mentions.items():
         say(f"Look at {path}: it still has the address, {count} times, in what is not the person's record")
@@ -73,9 +81,15 @@ def _print_erasure(erased: Erasure) -> None:
         say(f"Look at {path}: it cannot be read and may have records of the person")
 
 
-@app.command()
+@app.command(
+    short_help="Empty the curated ML table for a new pseudonym key.",
+    epilog=examples("stedi rotate-key"),
+)
 def rotate_key(*, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
-    """Empty machine_learning_curated, so that the next run may publish it under a new STEDI_PSEUDONYM_KEY."""
+    """Empty machine_learning_curated, so that the next run may publish it under a new STEDI_PSEUDONYM_KEY.
+
+    A run under another key is refused otherwise. docs/privacy.md has the steps.
+    """
     from stedi_assets.lake.lake import Lake
     from stedi_assets.privacy.pseudonym import retire_pseudonyms
 
@@ -89,7 +103,7 @@ def _print_findings(found: Findings) -> None:
     counted = [("table", name, rows) for name, rows in found.rows.items()]
     counted += [("file", path, records) for path, records in found.records.items()]
     if counted:
-        print_table(["", "where", "rows or records"], [[*where, f"{count:,}"] for *where, count in counted])
+        Output(all_rows=True).rows(("", "where", "rows or records"), counted, {"rows or records": number})
     else:
         say("The tables have nothing of this person.")
     if found.shared_devices:

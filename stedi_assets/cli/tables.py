@@ -2,88 +2,135 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stedi_assets.cli.common import (
+from stedi_assets.cli.common import CommandError, app, examples, no_tables
+from stedi_assets.cli.output import (
+    AllRows,
+    AsCsv,
     AsJson,
-    CommandError,
-    app,
+    Output,
     complain,
-    dicts_of,
+    iso_time,
+    number,
     print_json,
-    print_result,
-    print_table,
     say,
+    short_time,
 )
 from stedi_assets.settings import get_settings
 from stedi_assets.sources import SOURCES, SourceName
+from stedi_assets.text import suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    import duckdb
+
+# Rows that are taken from DuckDB at once: a query may have more rows than fit into memory as Python's values.
+_BATCH = 10_000
 
 
-@app.command()
-def counts(*, as_json: AsJson = False) -> None:
-    """Show every table with its rows, its snapshot and when it was published."""
+@app.command(
+    short_help="Show each table's rows, snapshot and time of publication.",
+    epilog=examples("stedi counts", "stedi counts --json --lake s3://my-bucket/lake"),
+)
+def counts(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+    """Show every published table with its rows, its snapshot and when it was published (UTC)."""
     from stedi_assets.lake.lake import Lake
     from stedi_assets.lake.readable import readable_tables
 
+    output = Output(as_json=as_json, as_csv=as_csv, all_rows=True)
     lake = Lake(get_settings())
     tables = readable_tables(lake, lake.table_names())
     if tables.unreadable:
         complain(f"stedi: left out: {'; '.join(tables.unreadable.values())}")
     if not tables.snapshots:
-        raise CommandError(f"the lake {lake.uri} has no tables yet; make them with: make materialize")
-    rows = [
-        {
-            "table": name,
-            "rows": snapshot.rows,
-            "snapshot": str(snapshot.snapshot_id),
-            "published": datetime.fromtimestamp((snapshot.committed_at_ms or 0) / 1000, UTC).isoformat(
-                timespec="seconds"
-            ),
-        }
-        for name, (_, snapshot) in tables.snapshots.items()
-    ]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(
-            list(rows[0]),
-            [[f"{value:,}" if isinstance(value, int) else value for value in row.values()] for row in rows],
-        )
+        raise no_tables(lake)
+    output.rows(
+        ("table", "rows", "snapshot", "published"),
+        (
+            (name, snapshot.rows, str(snapshot.snapshot_id), iso_time(snapshot.committed_at_ms or 0))
+            for name, (_, snapshot) in tables.snapshots.items()
+        ),
+        {"rows": number, "published": short_time},
+    )
 
 
-@app.command()
+@app.command(
+    short_help="Query the published tables, read-only.",
+    epilog=examples(
+        'stedi sql "SELECT count(*) FROM machine_learning_curated"',
+        'stedi sql --csv "FROM customer_curated" > customers.csv',
+        "stedi sql -f sql/summary_queries.sql",
+    ),
+)
 def sql(
-    query: Annotated[str | None, typer.Argument(help="One SELECT, in DuckDB's SQL.")] = None,
+    query: Annotated[str | None, typer.Argument(metavar="QUERY", help="One SELECT, in DuckDB's SQL.")] = None,
     *,
     file: Annotated[
         typer.FileText | None,
         typer.Option(
-            "--file", "-f", encoding="utf-8-sig", help="Run the statements of a file, in Athena's SQL."
+            "--file",
+            "-f",
+            metavar="FILE",
+            encoding="utf-8-sig",
+            help="Run the statements of a file, in Athena's SQL.",
         ),
     ] = None,
     as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_csv: AsCsv = False,
+    all_rows: AllRows = False,
 ) -> None:
-    """Query the published tables, read-only."""
+    """Query the published tables, read-only.
+
+    The command runs SELECT and EXPLAIN, one statement at a time, and refuses every other statement. It reads no other
+    file and writes none. It loads only the tables that a query names. So a role which may read some tables can use it,
+    and a broken table is no obstacle to queries of other tables. SHOW TABLES and queries of information_schema see
+    every table that can be read, and the command says which tables it left out.
+    """
     from stedi_assets.lake.lake import Lake
     from stedi_assets.lake.query import open_queries, statements_of
 
+    output = Output(as_json, as_csv, all_rows)
     if (query is None) == (file is None):
         raise typer.BadParameter("give either one query or a file of them with -f")
     statements = {"": query or ""} if file is None else statements_of(_text_of(file))
+    if as_csv and len(statements) > 1:
+        raise typer.BadParameter(
+            "--csv prints the rows of one statement, and the file has several: use --json"
+        )
     with open_queries(Lake(get_settings()), list(statements.values())) as queries:
         if queries.of_the_catalog and queries.tables.unreadable:
             complain(f"stedi: left out: {'; '.join(queries.tables.unreadable.values())}")
         if file is not None and as_json:
-            print_json({name: dicts_of(queries.answer(text)) for name, text in statements.items()})
+            print_json({name: _dicts_of(queries.answer(text)) for name, text in statements.items()})
             return
         for name, text in statements.items():
-            if file is not None:
+            if file is not None and output.for_people:
                 say(f"{name}:")
-            print_result(queries.answer(text), as_json=as_json, as_csv=as_csv)
+            _print_result(queries.answer(text), output)
+
+
+def _print_result(result: duckdb.DuckDBPyConnection, output: Output) -> None:
+    # Numbers as they are: a time in milliseconds, or a year, would be no better for separators.
+    output.rows(_names_of(result), _rows_of(result))
+
+
+def _names_of(result: duckdb.DuckDBPyConnection) -> list[str]:
+    return [column[0] for column in result.description or []]
+
+
+def _rows_of(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while rows := result.fetchmany(_BATCH):
+        yield from rows
+
+
+def _dicts_of(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    names = _names_of(result)
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def _text_of(file: typer.FileText) -> str:
@@ -93,33 +140,88 @@ def _text_of(file: typer.FileText) -> str:
         raise CommandError(f"{file.name} is not UTF-8 text") from None
 
 
-@app.command()
-def quarantine(
-    source: Annotated[SourceName | None, typer.Argument(help="All sources unless one is named.")] = None,
+@app.command(
+    short_help="Show why records are in quarantine.",
+    epilog=examples(
+        "stedi quarantine",
+        "stedi quarantine --source customer --reason truncated",
+        "stedi quarantine --file customer/landing/a.json --records 5",
+    ),
+)
+def quarantine(  # noqa: PLR0913 - each an option
     *,
+    source: Annotated[SourceName | None, typer.Option(help="Only records of this source.")] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(help="Only records with this reason, such as missing_field or missing_field:email."),
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Only records of this landing file.")
+    ] = None,
     records: Annotated[
-        int, typer.Option(min=0, help="Show so many of the records instead, with their text: personal data.")
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Show N records with all their faults and their text: personal data."
+        ),
     ] = 0,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    all_rows: AllRows = False,
 ) -> None:
-    """Show why records are in quarantine; a record with several reasons counts for each."""
+    """Show why records are in quarantine: by file, when it was read (UTC), and reason.
+
+    A record with several reasons counts for each. docs/tables.md explains the reasons. The text of a record may name
+    a person, so that only --records shows it.
+    """
     from stedi_assets.lake.lake import Lake
     from stedi_assets.lake.query import open_queries
 
+    output = Output(as_json, as_csv, all_rows)
     lake = Lake(get_settings())
     sources = [source] if source else SOURCES
-    selects = [f"SELECT '{name}' AS source, * FROM {name}_quarantine" for name in sources]  # noqa: S608 - of our list
-    everything = " UNION ALL ".join(selects)
-    if records:
-        columns = "SELECT source_file, source_position, reasons, raw_text ORDER BY ALL"
-        query = f"FROM ({everything}) {columns} LIMIT {records}"
-    else:
-        reasons = f"SELECT source, unnest(reasons) AS reason FROM ({everything})"  # noqa: S608 - as above
-        query = f"FROM ({reasons}) SELECT *, count(*) AS records GROUP BY ALL ORDER BY source, records DESC, reason"
+    if reason is not None:
+        _require_known(reason)
+    query, parameters = _quarantined(sources, reason, file, records)
     with open_queries(lake, [query]) as queries:
         missing = [
             f"{name}_quarantine" for name in sources if f"{name}_quarantine" not in queries.tables.snapshots
         ]
         if missing and not queries.tables.unreadable:
-            raise CommandError(f"the lake {lake.uri} has no {missing[0]} yet; make it with: make materialize")
-        print_result(queries.answer(query), as_json=as_json, as_csv=False)
+            raise no_tables(lake)
+        result = queries.answer(query, parameters)
+        output.rows(
+            _names_of(result),
+            _rows_of(result),
+            {"ingested_at": short_time, "records": number},
+        )
+
+
+def _quarantined(
+    sources: Iterable[str], reason: str | None, file: str | None, records: int
+) -> tuple[str, dict[str, str]]:
+    """The query for records in quarantine, and its parameters."""
+    selects = " UNION ALL ".join(f"FROM {name}_quarantine" for name in sources)
+    wanted = {
+        "len(list_filter(reasons, lambda each: each = $reason OR starts_with(each, $reason || ':'))) > 0": reason,
+        "source_file = $file": file,
+    }
+    conditions = " AND ".join(["true", *(text for text, value in wanted.items() if value is not None)])
+    parameters = {
+        name: value for name, value in {"reason": reason, "file": file}.items() if value is not None
+    }
+    time = "strftime(make_timestamp_ms(ingested_at), '%Y-%m-%dT%H:%M:%S+00:00') AS ingested_at"
+    found = (
+        f"FROM ({selects}) SELECT source_file, source_position, {time}, reasons, raw_text WHERE {conditions}"
+    )
+    if records:
+        return f"{found} ORDER BY ALL LIMIT {records}", parameters
+    each = f"FROM ({found}) SELECT source_file, ingested_at, unnest(reasons) AS reason"
+    order = "ORDER BY source_file, records DESC, reason"
+    return f"FROM ({each}) SELECT *, count(*) AS records GROUP BY ALL {order}", parameters
+
+
+def _require_known(reason: str) -> None:
+    from stedi_assets.records.source import REASONS
+
+    if reason.partition(":")[0] not in REASONS:
+        raise typer.BadParameter(f"no record has the reason {reason!r}{suggestion(reason, REASONS)}")

@@ -1,4 +1,7 @@
-"""The folder of each table below the lake, for whoever needs no more of a contract: the models take 1.5 s to import."""
+"""The folder of each table below the lake, for whoever needs no more of a contract: the models take 1.5 s to import.
+
+The tables are in the order of the pipeline.
+"""
 
 from __future__ import annotations
 

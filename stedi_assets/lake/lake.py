@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from stedi_assets import aws
+from stedi_assets.contracts.folders import FOLDERS
 from stedi_assets.lake.aws_errors import require_bucket
 from stedi_assets.lake.durable import sync_files
 from stedi_assets.lake.errors import LakeError
@@ -126,10 +127,14 @@ class Lake:
         return table
 
     def table_names(self) -> list[str]:
-        """List the names of the tables in the catalog's database, in order, whatever made them; no table is loaded."""
+        """List the names of the tables in the catalog's database, whatever made them; no table is loaded.
+
+        Tables of ours come first, in the order of the pipeline.
+        """
         if not catalog_exists(self.uri) or not self.catalog.namespace_exists(self.database):
             return []
-        return sorted(name[-1] for name in self.catalog.list_tables(self.database))
+        found = {name[-1] for name in self.catalog.list_tables(self.database)}
+        return [*(name for name in FOLDERS if name in found), *sorted(found - FOLDERS.keys())]
 
     def _foreign(self, name: str, address: str) -> LakeError:
         own_catalog = has_own_catalog(self.uri)

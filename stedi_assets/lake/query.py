@@ -15,9 +15,10 @@ import duckdb
 from stedi_assets.errors import StediError
 from stedi_assets.lake.published_files import SCHEME, PublishedFiles
 from stedi_assets.lake.readable import readable_tables
+from stedi_assets.text import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import sqlglot
     from pyiceberg.schema import Schema
@@ -29,6 +30,8 @@ _DUCKDB_TYPES = {"string": "VARCHAR", "long": "BIGINT", "double": "DOUBLE", "lis
 # EXPLAIN, its options, and the statement that it explains.
 _EXPLAIN = re.compile(r"EXPLAIN\s+(?:ANALYZE\s+)?(?:\([^()]*\)\s*)?(.*)", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"\w+")
+_UNKNOWN_TABLE = re.compile(r"Catalog Error: Table with name (.+) does not exist!")
+_NO_TABLES = "the lake has no tables yet; make them with: make materialize"
 # What asks which tables there are, rather than for tables by name.
 _OF_THE_CATALOG = re.compile(r"\b(?:show\b|information_schema\b|(?:duckdb|pg|sqlite)_)", re.IGNORECASE)
 
@@ -99,23 +102,34 @@ class Queries:
             view = f"CREATE VIEW {_quoted(name)} AS {self._select(schema, snapshot)}"
             connection.execute(view)
 
-    def answer(self, query: str) -> duckdb.DuckDBPyConnection:
+    def answer(self, query: str, parameters: Mapping[str, str] | None = None) -> duckdb.DuckDBPyConnection:
         """Run one of the queries.
+
+        Args:
+            query: The query.
+            parameters: The value of each ``$name`` in it.
 
         Raises:
             QueryError: DuckDB refuses the query, or a table that the query names is not there or cannot be read.
         """
         try:
-            return self._connection.execute(query)
+            return self._connection.execute(query, parameters)
         except duckdb.CatalogException as error:
             if not self.of_the_catalog and self.tables.unreadable:
                 raise QueryError("; ".join(self.tables.unreadable.values())) from None
-            names = ", ".join(self._lake.table_names()) or "none yet; make them with: make materialize"
-            raise QueryError(f"{error}\n\nPublished tables: {names}") from None
+            raise QueryError(self._unknown(str(error))) from None
         except duckdb.PermissionException:
             raise QueryError("a query reads published tables and nothing else") from None
         except duckdb.Error as error:
             raise QueryError(_without_stack(str(error))) from None
+
+    def _unknown(self, message: str) -> str:
+        """What to say when DuckDB does not know a table, or something else."""
+        published = self._lake.table_names()
+        if not (found := _UNKNOWN_TABLE.match(message)):
+            return message
+        tables = f"the tables are {', '.join(published)}" if published else _NO_TABLES
+        return f"there is no table {found[1]}{suggestion(found[1].lower(), published) or ';'} {tables}"
 
     def _select(self, schema: Schema, snapshot: Snapshot) -> str:
         types = {field.name: _DUCKDB_TYPES[str(field.field_type)] for field in schema.fields}

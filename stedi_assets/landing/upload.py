@@ -21,7 +21,7 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
 from stedi_assets.errors import StediError
 from stedi_assets.lake.files import StoredFile
-from stedi_assets.landing.files import LandingFile, landing_file, landing_folder
+from stedi_assets.landing.files import LandingFile, landing_file, landing_folder, list_landing
 from stedi_assets.records.read_task import FileRange, parse_stream
 from stedi_assets.sources import SOURCES
 
@@ -46,7 +46,7 @@ class Uploaded:
     """A file that is in the lake.
 
     Attributes:
-        path: Path below the lake.
+        path: Path below the lake; another than the file would get if its content is there under another name.
         is_new: Whether it was put there now; if not, it was there with the same content.
         landed: Records that will land; unknown, and 0, if it was there.
         quarantined: Records that will be quarantined; likewise.
@@ -59,10 +59,18 @@ class Uploaded:
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
-    """The files named, and those in the folders named that are landing files by name; each once."""
+    """The files named, and those in the folders named that are landing files by name; each once.
+
+    What is below an Iceberg table is none, although its metadata are JSON.
+    """
     found: dict[Path, Path] = {}
     for path in paths:
-        inside = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        tables = {metadata.parent.parent for metadata in path.rglob("metadata/*.metadata.json")}
+        inside = (
+            sorted(file for file in path.rglob("*") if file.is_file() and tables.isdisjoint(file.parents))
+            if path.is_dir()
+            else [path]
+        )
         for file in inside:
             if file == path or _described(file, str(file.relative_to(path))) is not None:
                 found.setdefault(file.resolve(), file)
@@ -85,6 +93,7 @@ class Uploader:
         self._replace = replace
         self._sent = sent
         self._files: dict[str, Path] = {}
+        self._listed: dict[str, dict[str, int]] = {}
 
     def upload(self, file: Path) -> Uploaded:
         """Upload a file, unless it is there already with the same content.
@@ -111,8 +120,11 @@ class Uploader:
             raise UploadError(f"{namesake} has the same name: only one of them can be {path}")
         if self._is_there(path, described.size, digest):
             return Uploaded(path, is_new=False)
+        if (other := self._same_content(source, described.size, digest)) is not None:
+            return Uploaded(other, is_new=False)
         landed, quarantined = _look_through(file, described, source)
         self._put(file, path, digest)
+        self._sizes(source)[path] = described.size
         if _described(file, file.name) != described:
             raise UploadError(f"it changed while it was uploaded to {path}: upload it again with --replace")
         return Uploaded(path, is_new=True, landed=landed, quarantined=quarantined)
@@ -128,13 +140,33 @@ class Uploader:
             size_there = filesystem.info(address)["size"]
         except FileNotFoundError:
             return False
-        if size_there == size:
-            kept = filesystem.metadata(address).get(_DIGEST) if self._lake.on_s3 else None
-            if (kept or _digest(filesystem.open(address, "rb"))) == digest:
-                return True
+        if size_there == size and self._has_content(path, digest):
+            return True
         if not self._replace:
             raise UploadError(f"{path} is there already, with other content; --replace replaces it")
         return False
+
+    def _same_content(self, source: str, size: int, digest: str) -> str | None:
+        """Path of a landing file with the same content; its records would land twice."""
+        return next(
+            (
+                path
+                for path, there in self._sizes(source).items()
+                if there == size and self._has_content(path, digest)
+            ),
+            None,
+        )
+
+    def _sizes(self, source: str) -> dict[str, int]:
+        """Size of each landing file of a source, listed once."""
+        if source not in self._listed:
+            self._listed[source] = {file.path: file.size for file in list_landing(self._lake, source).files}
+        return self._listed[source]
+
+    def _has_content(self, path: str, digest: str) -> bool:
+        filesystem, address = self._lake.filesystem, f"{self._lake.uri}/{path}"
+        kept = filesystem.metadata(address).get(_DIGEST) if self._lake.on_s3 else None
+        return (kept or _digest(filesystem.open(address, "rb"))) == digest
 
     def _put(self, file: Path, path: str, digest: str) -> None:
         filesystem, address = self._lake.filesystem, f"{self._lake.uri}/{path}"

@@ -50,27 +50,57 @@ def stedi(monkeypatch):
     get_settings.cache_clear()
 
 
-def test_reasons_are_counted_by_source(stedi, lake):
+def test_reasons_are_counted_by_file_with_the_time_of_its_reading(stedi, lake):
     result = stedi(lake, "--json")
     assert result.exit_code == 0
-    assert json.loads(result.stdout) == [
-        {"source": "accelerometer", "reason": "not_json", "records": 1},
-        {"source": "accelerometer", "reason": "rule:physical_x", "records": 1},
-        {"source": "accelerometer", "reason": "rule:plausible_timestamp", "records": 1},
-        {"source": "accelerometer", "reason": "truncated", "records": 1},
-        {"source": "customer", "reason": "not_json", "records": 1},
+    rows = json.loads(result.stdout)
+    assert [(row["source_file"], row["reason"], row["records"]) for row in rows] == [
+        ("accelerometer/landing/a.json", "not_json", 1),
+        ("accelerometer/landing/a.json", "rule:physical_x", 1),
+        ("accelerometer/landing/a.json", "rule:plausible_timestamp", 1),
+        ("accelerometer/landing/a.json", "truncated", 1),
+        ("customer/landing/a.json", "not_json", 1),
     ]
+    assert all(row["ingested_at"].endswith("+00:00") for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        (["--source", "customer"], [("customer/landing/a.json", "not_json")]),
+        (["--reason", "truncated"], [("accelerometer/landing/a.json", "truncated")]),
+        # All faults of a record that has one of them.
+        (
+            ["--reason", "rule", "--file", "accelerometer/landing/a.json"],
+            [
+                ("accelerometer/landing/a.json", "rule:physical_x"),
+                ("accelerometer/landing/a.json", "rule:plausible_timestamp"),
+            ],
+        ),
+        (["--reason", "rule:physical_y"], []),
+        (["--file", "' OR true --"], []),
+    ],
+)
+def test_filters(stedi, lake, filters, found):
+    rows = json.loads(stedi(lake, *filters, "--json").stdout)
+    assert [(row["source_file"], row["reason"]) for row in rows] == found
+
+
+def test_a_reason_that_does_not_exist_is_answered_with_one_that_does(stedi, lake):
+    result = stedi(lake, "--reason", "trunkated")
+    assert result.exit_code == 2
+    assert "no record has the reason 'trunkated': did you mean truncated?" in result.output
 
 
 def test_one_source_as_a_table_without_any_text_of_a_record(stedi, lake):
-    result = stedi(lake, "accelerometer")
+    result = stedi(lake, "--source", "accelerometer")
     assert "rule:physical_x" in result.stdout
     assert "customer" not in result.stdout
     assert "ann@example.org" not in result.stdout
 
 
 def test_records_are_shown_on_request_alone(stedi, lake):
-    records = json.loads(stedi(lake, "accelerometer", "--records", "10", "--json").stdout)
+    records = json.loads(stedi(lake, "--source", "accelerometer", "--records", "10", "--json").stdout)
     assert [record["reasons"] for record in records] == [
         ["not_json"],
         ["rule:physical_x", "rule:plausible_timestamp"],
@@ -94,7 +124,7 @@ def test_the_text_of_a_record_is_no_command_to_the_terminal(stedi, lake):
 
 
 def test_a_source_that_does_not_exist_is_named_with_those_that_do(stedi, lake):
-    result = stedi(lake, "customers")
+    result = stedi(lake, "--source", "customers")
     assert result.exit_code == 2
     assert "'customers' is not one of 'customer', 'accelerometer', 'step_trainer'" in result.output
 
@@ -107,4 +137,4 @@ def test_a_lake_without_tables_says_how_to_make_them_and_is_left_as_it_is(stedi,
 
 
 def test_an_empty_quarantine_has_no_reasons(stedi, lake):
-    assert json.loads(stedi(lake, "step_trainer", "--json").stdout) == []
+    assert json.loads(stedi(lake, "--source", "step_trainer", "--json").stdout) == []

@@ -137,6 +137,32 @@ def test_a_file_that_came_by_other_means_is_compared_by_its_content(upload, lake
     assert "customer/landing/other.json is there already, with other content" in err
 
 
+def test_content_that_is_there_under_another_name_is_not_landed_twice(upload, lake, tmp_path):
+    for name, text in {"one.json": lines("customer"), "more.json": lines("customer", 4)}.items():
+        (tmp_path / name).write_bytes(text)
+    upload(tmp_path / "one.json")
+    copy = (tmp_path / "one.json").rename(tmp_path / "copy.json")
+    code, out, _ = upload(copy, tmp_path / "more.json")
+    assert code == 0
+    assert f"{copy}: there already under another name, as customer/landing/one.json" in out
+    assert set(content(lake)) == {"customer/landing/one.json", "customer/landing/more.json"}
+
+
+def test_tables_in_a_folder_are_passed_over(upload, lake, tmp_path):
+    other = tmp_path / "other"
+    for path in ("customer/landing/one.json", ".stedi/lock.json"):
+        (other / path).parent.mkdir(parents=True)
+        (other / path).write_bytes(lines("customer"))
+    # As Iceberg has it; the data may be JSON-like by name as well.
+    for path in ("customer/ingested/metadata/00001-a.metadata.json", "customer/ingested/data/part.json"):
+        (other / path).parent.mkdir(parents=True, exist_ok=True)
+        (other / path).write_bytes(lines("customer", 5))
+    code, out, err = upload(other)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "1 files uploaded, 0 there already, 0 refused"
+    assert set(content(lake)) == {"customer/landing/one.json"}
+
+
 def test_other_content_under_the_same_name_needs_consent(upload, lake, tmp_path):
     file = tmp_path / "one.json"
     file.write_bytes(lines("customer", 3))
