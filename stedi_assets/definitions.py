@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from stedi_assets.assets import curated, landing, trusted
+from stedi_assets.assets import curated, landing, raw, trusted
 from stedi_assets.engine.session import SparkEngine
 from stedi_assets.jobs import refresh, retention
 from stedi_assets.resources import build_resources
@@ -26,7 +26,12 @@ def defs() -> dg.Definitions:
 def build_definitions(settings: Settings, engine: SparkEngine) -> dg.Definitions:
     """Put the definitions together for a lake, an engine and policies."""
     return dg.Definitions(
-        assets=[*landing.ingests, *dg.load_assets_from_modules([trusted, curated])],
+        assets=[
+            *raw.folders,
+            *landing.ingests,
+            landing.ledger,
+            *dg.load_assets_from_modules([trusted, curated]),
+        ],
         jobs=[refresh, retention],
         schedules=[daily_retention],
         sensors=[landing_files_sensor],

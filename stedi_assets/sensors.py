@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from stedi_assets.assets.raw import observation
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.jobs import refresh
 from stedi_assets.lake.evolution import is_made_of_files
@@ -28,6 +29,8 @@ INTERVAL_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 3600
 # A run whose process died stays in progress for ever where nothing monitors runs.
 LONGEST_RUN = timedelta(hours=1)
+# A tick that names thousands of files is no help to anybody.
+_FILES_NAMED = 10
 _IN_PROGRESS = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
@@ -97,10 +100,15 @@ def landing_files_sensor(
         cursor.files = files
         # While a run is in progress, tables are stale because the run has not come to them yet.
         left = None if _is_busy(context.instance) else _left(lake, repository, listings, cursor)
+    for source in changed:
+        context.log.info(_seen(source, listings[source]))
     is_due = left is not None and cursor.is_due(left, time.time())
     if not changed and not is_due:
-        reason = f"{', '.join(left)} will be asked for again." if left else _NOTHING_TO_DO
-        return dg.SensorResult(skip_reason=reason, cursor=json.dumps(asdict(cursor)))
+        waiting = f"{', '.join(sorted(left))} will be asked for again" if left else _NOTHING_TO_DO
+        counts = ", ".join(f"{len(listing.files)} of {source}" for source, listing in listings.items())
+        return dg.SensorResult(
+            skip_reason=f"{waiting}. Landing files: {counts}.", cursor=json.dumps(asdict(cursor))
+        )
     cursor.requests += 1
     digests = "-".join(files.get(source, "none") for source in changed) or "left"
     return dg.SensorResult(
@@ -111,11 +119,22 @@ def landing_files_sensor(
                 tags={"stedi/sources": ",".join(changed), "stedi/left": ",".join(sorted(left or ()))},
             )
         ],
+        # Not at each tick: three events every half a minute would be three million a year.
+        asset_events=[observation(source, listings[source]) for source in changed],
         cursor=json.dumps(asdict(cursor)),
     )
 
 
-_NOTHING_TO_DO = "No landing file is new, changed or gone, and no table is stale."
+_NOTHING_TO_DO = "No landing file is new, changed or gone, and no table is stale"
+
+
+def _seen(source: str, listing: Listing) -> str:
+    """Say which landing files of a source there are, the newest first."""
+    named = "".join(f", {file.path}" for file in listing.newest_first[:_FILES_NAMED])
+    more = len(listing.files) - _FILES_NAMED
+    return f"{source}: {len(listing.files)} landing files{named}" + (
+        f" and {more:,} more" if more > 0 else ""
+    )
 
 
 def _digest(listing: Listing) -> str:
@@ -133,8 +152,8 @@ def _selection(
     """
     made_of_files = {table for table in left if is_made_of_files(CONTRACTS[table])}
     tables = {f"{source}_{kind}" for source in changed for kind in KINDS} | left - made_of_files
-    below = dg.AssetSelection.assets(*sorted(tables)).downstream().resolve(repository.asset_graph)
-    return {*below, *map(dg.AssetKey, made_of_files)}
+    below = dg.AssetSelection.assets(*sorted(tables)).downstream().materializable()
+    return {*below.resolve(repository.asset_graph), *map(dg.AssetKey, made_of_files)}
 
 
 def _is_busy(instance: dg.DagsterInstance) -> bool:

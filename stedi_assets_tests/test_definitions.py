@@ -13,12 +13,39 @@ from stedi_assets.settings import Settings, SettingsError, get_settings
 
 REPOSITORY = Path(__file__).parents[1]
 GROUPS = {
+    "files": {"customer_files", "accelerometer_files", "step_trainer_files"},
     "landing": {"customer_landing", "accelerometer_landing", "step_trainer_landing"},
     "quarantine": {"customer_quarantine", "accelerometer_quarantine", "step_trainer_quarantine"},
     "trusted": {"customer_trusted", "accelerometer_trusted", "step_trainer_trusted"},
     "curated": {"customer_curated", "machine_learning_curated"},
+    "ledger": {"landing_files"},
 }
-TABLES = sorted(set().union(*GROUPS.values()))
+FILES = GROUPS["files"]
+TABLES = sorted(set().union(*GROUPS.values()) - FILES - GROUPS["ledger"])
+# What each asset is made from.
+DEPS = {
+    "customer_files": set(),
+    "accelerometer_files": set(),
+    "step_trainer_files": set(),
+    "customer_landing": {"customer_files"},
+    "customer_quarantine": {"customer_files"},
+    "accelerometer_landing": {"accelerometer_files"},
+    "accelerometer_quarantine": {"accelerometer_files"},
+    "step_trainer_landing": {"step_trainer_files"},
+    "step_trainer_quarantine": {"step_trainer_files"},
+    "customer_trusted": {"customer_landing", "customer_quarantine"},
+    "accelerometer_trusted": {"accelerometer_landing", "customer_trusted"},
+    "customer_curated": {"customer_trusted", "accelerometer_trusted"},
+    "step_trainer_trusted": {
+        "step_trainer_landing",
+        "customer_curated",
+        "customer_landing",
+        "customer_quarantine",
+        "customer_trusted",
+    },
+    "machine_learning_curated": {"step_trainer_trusted", "accelerometer_trusted", "customer_curated"},
+    "landing_files": GROUPS["landing"] | GROUPS["quarantine"],
+}
 DERIVED = sorted(GROUPS["trusted"] | GROUPS["curated"])
 
 
@@ -44,22 +71,34 @@ def test_a_wrong_setting_stops_the_definitions_from_loading(monkeypatch):
         defs(None)
 
 
-def test_every_table_but_the_ledger_is_an_asset_in_its_group(specs):
+def test_every_table_is_an_asset_in_its_group_and_so_are_the_folders_of_files(specs):
     assert {name: spec.group_name for name, spec in specs.items()} == {
         name: group for group, names in GROUPS.items() for name in names
     }
-    assert set(specs) == set(CONTRACTS) - {"landing_files"}
+    assert set(specs) == set(CONTRACTS) | FILES
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_a_table_has_a_description_owners_and_kinds(specs, table):
-    spec = specs[table]
+@pytest.mark.parametrize("asset", DEPS)
+def test_the_specification_of_an_asset(specs, asset):
+    spec = specs[asset]
     assert spec.description
     assert spec.owners == ["team:data-platform"]
-    assert spec.kinds == {"pyspark", "iceberg", "parquet"}
+    assert {dep.asset_key.to_user_string() for dep in spec.deps} == DEPS[asset]
+    if asset in FILES:
+        assert spec.kinds == {"json", "csv"}
+    elif asset == "landing_files":
+        assert spec.kinds == {"iceberg", "parquet"}
+    else:
+        assert spec.kinds == {"pyspark", "iceberg", "parquet"}
+        assert spec.code_version
 
 
-@pytest.mark.parametrize("table", TABLES)
+def test_dagster_makes_the_tables_and_others_deliver_the_files(sail_engine):
+    graph = build_definitions(Settings(), sail_engine).resolve_asset_graph()
+    assert {key.to_user_string() for key in graph.materializable_asset_keys} == set(TABLES)
+
+
+@pytest.mark.parametrize("table", [*TABLES, "landing_files"])
 def test_a_table_shows_the_columns_of_its_contract(specs, table):
     contract = CONTRACTS[table]
     shown = specs[table].metadata["dagster/column_schema"].columns
@@ -95,22 +134,6 @@ def test_each_column_of_a_derived_table_says_what_it_is_made_from(specs, table):
             assert dep.column_name in CONTRACTS[dep.asset_key.to_user_string()].column_names
     shown = [record.data["column"] for record in spec.metadata["lineage"].records]
     assert shown == list(CONTRACTS[table].column_names)
-
-
-def test_tables_come_from_each_other_as_designed(specs):
-    assert {name: {dep.asset_key.to_user_string() for dep in specs[name].deps} for name in DERIVED} == {
-        "customer_trusted": {"customer_landing", "customer_quarantine"},
-        "accelerometer_trusted": {"accelerometer_landing", "customer_trusted"},
-        "customer_curated": {"customer_trusted", "accelerometer_trusted"},
-        "step_trainer_trusted": {
-            "step_trainer_landing",
-            "customer_curated",
-            "customer_landing",
-            "customer_quarantine",
-            "customer_trusted",
-        },
-        "machine_learning_curated": {"step_trainer_trusted", "accelerometer_trusted", "customer_curated"},
-    }
 
 
 def test_every_check_blocks_and_says_what_it_holds(sail_engine):

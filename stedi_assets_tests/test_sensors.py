@@ -115,7 +115,10 @@ def test_the_first_files_request_one_run_of_everything(lake, sail_engine):
 def test_nothing_new_is_skipped_and_said(daemon):
     result = daemon.tick()
     assert not result.run_requests
-    assert result.skip_message == "No landing file is new, changed or gone, and no table is stale."
+    assert result.skip_message == (
+        "No landing file is new, changed or gone, and no table is stale. "
+        "Landing files: 1 of customer, 1 of accelerometer, 1 of step_trainer."
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,6 +180,29 @@ def test_a_request_names_its_sources(daemon, lake):
     deliver(lake, "accelerometer", READINGS, "2.json")
     (request,) = daemon.tick().run_requests
     assert request.tags["stedi/sources"] == "accelerometer"
+
+
+def test_a_tick_that_sees_other_files_observes_the_folder_and_names_them(daemon, lake, capfd):
+    deliver(lake, "accelerometer", READINGS, "2.json")
+    (lake / "accelerometer/landing/notes.txt").write_text("none of ours")
+    os.utime(lake / "accelerometer/landing/1.json", (1_700_000_000, 1_700_000_000))
+    os.utime(lake / "accelerometer/landing/2.json", (1_700_000_060, 1_700_000_060))
+    (observed,) = daemon.tick().asset_events
+    assert observed.asset_key.to_user_string() == "accelerometer_files"
+    shown = {name: value.value for name, value in observed.metadata.items()}
+    sizes = [(lake / f"accelerometer/landing/{name}.json").stat().st_size for name in (1, 2)]
+    assert shown == {
+        "files": 2,
+        "files_ignored": 1,
+        "size_mb": round(sum(sizes) / 1_000_000, 3),
+        "newest_delivery": 1_700_000_060,
+    }
+    assert (
+        "accelerometer: 2 landing files, accelerometer/landing/2.json, accelerometer/landing/1.json"
+        in capfd.readouterr().err
+    )
+    # A tick that sees the same leaves no event.
+    assert daemon.tick().asset_events == []
 
 
 def test_the_run_that_is_requested_brings_its_tables_up_to_date(daemon, lake, graph):

@@ -20,7 +20,7 @@ import dagster as dg
 from pyspark.sql import DataFrame  # noqa: TID253 - Dagster reads the annotations of an op
 
 from stedi_assets import transforms
-from stedi_assets.assets.metadata import definition_metadata
+from stedi_assets.assets.metadata import OWNERS, definition_metadata
 from stedi_assets.checks import (
     CONTRACT_DESCRIPTION,
     ROW_COUNT_DESCRIPTION,
@@ -41,8 +41,6 @@ from stedi_assets.lake.snapshot import read_files, require_rows, snapshot_of
 from stedi_assets.privacy.pseudonym import require_published_key
 from stedi_assets.resources import computed_again
 from stedi_assets.settings import Settings
-
-OWNERS = ["team:data-platform"]
 
 
 def lake_table(  # noqa: PLR0913 - what tables differ in

@@ -14,13 +14,13 @@ import dagster as dg
 
 from stedi_assets import records
 from stedi_assets.assets.lake_table import (
-    OWNERS,
     candidate_of,
     code_version,
     raise_if_blocked,
     report,
 )
-from stedi_assets.assets.metadata import definition_metadata
+from stedi_assets.assets.metadata import OWNERS, definition_metadata
+from stedi_assets.assets.raw import files_of, observation
 from stedi_assets.checks import (
     CONTRACT_DESCRIPTION,
     ROW_COUNT_DESCRIPTION,
@@ -42,6 +42,7 @@ from stedi_assets.sources import SOURCES
 _FILES_SHOWN = 100
 # A field that a source adds is in many records. A name that few have may be a person's, in a map with people as keys.
 _FEWEST_RECORDS_OF_A_FIELD = 10
+_LEDGER = CONTRACTS["landing_files"]
 
 
 class LandingConfig(dg.Config):
@@ -71,6 +72,7 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
             )
             for kind, contract in tables.items()
         },
+        deps=[files_of(source)],
         check_specs=[
             dg.AssetCheckSpec(name, asset=contract.name, blocking=True, description=description)
             for contract in tables.values()
@@ -91,6 +93,7 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
             began = time.monotonic()
             base = {kind: snapshots.base(contract) for kind, contract in tables.items()}
             found = ingest(snapshots.lake, snapshots.engine, source, base, full_refresh=config.full_refresh)
+            context.log_event(observation(source, found.listing))
             outcomes: dict[str, dict[str, CheckOutcome]] = {}
             for kind, staged in found.staged.items():
                 candidate, verdict = candidate_of(staged, settings, snapshots)
@@ -110,13 +113,30 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
             published = {
                 kind: snapshots.snapshot(contract.name).snapshot_id for kind, contract in tables.items()
             }
-            if not found.enter(context.run.run_id, published):
+            if found.enter(context.run.run_id, published):
+                context.log_event(_entered(found))
+            else:
                 context.log.warning(
                     "another run published these tables meanwhile, has read the same files, and enters them into the "
                     "ledger"
                 )
 
     return landing
+
+
+def _entered(found: Ingest) -> dg.AssetMaterialization:
+    """What the UI shows of the ledger after the files of a source were entered."""
+    files = {*found.other_entries, *(report.file.path for report in found.read)}
+    return dg.AssetMaterialization(
+        _LEDGER.name,
+        description=f"{found.source}: {len(found.read)} files entered, of the {len(files)} that the ledger has.",
+        metadata={
+            "source": found.source,
+            "files_entered": len(found.read),
+            "files_of_source": len(files),
+            "files_gone": len(found.gone),
+        },
+    )
 
 
 def _with_drift(outcome: CheckOutcome, drift: Counter[str]) -> CheckOutcome:
@@ -174,3 +194,14 @@ def _without_rare_names(fields: Counter[str]) -> Counter[str]:
 
 
 ingests = [landing_assets(source) for source in SOURCES]
+# The step of each source writes its own entries into this one table. So it is no step's output: a step reports what it
+# entered.
+ledger = dg.AssetSpec(
+    _LEDGER.name,
+    deps=[f"{source}_{kind}" for kind in KINDS for source in SOURCES],
+    description=_LEDGER.description,
+    group_name="ledger",
+    kinds={"iceberg", "parquet"},
+    owners=OWNERS,
+    metadata=definition_metadata(_LEDGER, {}),
+)

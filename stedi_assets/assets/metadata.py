@@ -11,6 +11,13 @@ if TYPE_CHECKING:
 
     from stedi_assets.contracts.contract import Contract
 
+OWNERS = ["team:data-platform"]
+
+
+def megabytes(size: int) -> float:
+    """A size in bytes as people read it."""
+    return round(size / 1_000_000, 3)
+
 
 def definition_metadata(
     contract: Contract, origins: Mapping[str, tuple[tuple[str, str], ...]]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 from stedi_assets.sources import SOURCES
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from stedi_assets.lake.files import StoredFile
     from stedi_assets.lake.lake import Lake
 
@@ -27,6 +29,7 @@ class LandingFile:
         path: Path below the lake.
         size: Bytes, as delivered.
         identity: Changes when the content does: the ETag on S3, size and modification time in a folder.
+        modified: When it was written last, UTC.
         is_csv: Whether it is CSV; JSON otherwise.
         compression: How it is compressed, if it is.
     """
@@ -34,16 +37,27 @@ class LandingFile:
     path: str
     size: int
     identity: str
+    modified: datetime
     is_csv: bool
     compression: Literal["gzip", "bz2"] | None
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What lies in a landing folder: files to read, in order of name, and paths of those that are ignored."""
+    """What lies in a landing folder.
+
+    Attributes:
+        files: Files to read, in order of name.
+        ignored: Paths of the files that are ignored.
+    """
 
     files: tuple[LandingFile, ...]
     ignored: tuple[str, ...]
+
+    @property
+    def newest_first(self) -> list[LandingFile]:
+        """The files to read, the one that was written last first."""
+        return sorted(self.files, key=lambda file: file.modified, reverse=True)
 
 
 def landing_folder(source: str) -> str:
@@ -99,6 +113,7 @@ def landing_file(path: str, stored: StoredFile, below: str = "") -> LandingFile 
         path=path,
         size=stored.bytes,
         identity=stored.etag or f"{stored.bytes}-{stored.modified.timestamp():.6f}",
+        modified=stored.modified,
         is_csv=kind == ".csv",
         compression=compression,
     )

@@ -10,7 +10,7 @@ import io
 import time
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -225,7 +225,7 @@ def _recognise(file: Path, described: LandingFile) -> str | None:
     """The source of which most records at the beginning of a file can be read; None if there is no such one."""
     with _open(file, described) as stream:
         head = stream.read(_HEAD_BYTES)
-    of_head = LandingFile(described.path, len(head), "", described.is_csv, compression=None)
+    of_head = replace(described, size=len(head), compression=None)
     landed = {source: _counts(io.BytesIO(head), of_head, source)[0] for source in SOURCES}
     best = max(landed.values())
     likely = [source for source, records in landed.items() if records == best]

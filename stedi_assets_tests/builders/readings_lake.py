@@ -1,5 +1,6 @@
 """A lake of accelerometer readings alone: what is delivered to it, and what became of that."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,4 +77,17 @@ def metadata(result: dg.ExecuteInProcessResult, table: str) -> dict[str, Any]:
         e for e in result.get_asset_materialization_events() if e.asset_key.to_user_string() == table
     )
     found = event.step_materialization_data.materialization.metadata
-    return {name: getattr(value, "records", value.value) for name, value in found.items()}
+    return figures(found)
+
+
+def observed(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    """What the UI shows of each asset that the run observed."""
+    found = [
+        event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()
+    ]
+    return {each.asset_key.to_user_string(): figures(each.metadata) for each in found}
+
+
+def figures(shown: Mapping[str, dg.MetadataValue]) -> dict[str, Any]:
+    """Metadata as plain values."""
+    return {name: getattr(value, "records", value.value) for name, value in shown.items()}

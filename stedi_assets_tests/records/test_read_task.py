@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from unittest import mock
 
@@ -23,6 +24,7 @@ from stedi_assets.records.read_task import FileRange, ReadPlan, Sizes, TaskRepor
 from stedi_assets.records.source import Parsed
 from stedi_assets_tests.records.test_parse_properties import SOURCE, STABLE, damaged_files
 
+WRITTEN = datetime(2024, 3, 5, tzinfo=UTC)
 MEMORY = fsspec.filesystem("memory")
 PLAN = ReadPlan(SOURCE, "memory://lake", {}, "memory://staged/landed", "memory://staged/quarantined", 7)
 OF_SMALL_SIZES = replace(PLAN, sizes=Sizes(range_bytes=1_000, gathered_bytes=5_000))
@@ -44,7 +46,7 @@ def rows(files: tuple[str, ...]) -> list[dict]:
 def read(content: bytes, name: str = "file.json", **sizes: int) -> reader.StagedRecords:
     """Read a file in ranges as the driver would have it done, but in this thread."""
     MEMORY.pipe_file(f"/lake/{name}", content)
-    file = LandingFile(name, len(content), "1", name.endswith(".csv"), None)
+    file = LandingFile(name, len(content), "1", WRITTEN, name.endswith(".csv"), None)
     sizes = {"ranges": 16, "overhang": 8, "gathered": 10**9, "worthwhile": 64} | sizes
 
     def run(plan, ranges, _):
@@ -205,7 +207,7 @@ def sizes_that_cut_differently(content: bytes) -> list[int]:
 def test_damage_in_the_middle_leaves_the_ranges_around_it_to_many_tasks():
     content = lines(50) + b"junk\n" + lines(50)
     MEMORY.pipe_file("/lake/file.json", content)
-    file = LandingFile("file.json", len(content), "1", is_csv=False, compression=None)
+    file = LandingFile("file.json", len(content), "1", WRITTEN, is_csv=False, compression=None)
     plan = replace(PLAN, sizes=Sizes(range_bytes=200))
     reports = [run_task(plan, (each,)) for each in reader._ranges(plan, [file])]
     in_doubt = [report for report in reports if report.ranges[0].in_doubt]
