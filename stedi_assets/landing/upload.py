@@ -22,6 +22,7 @@ from stedi_assets.contracts.sources import source_of
 from stedi_assets.errors import StediError
 from stedi_assets.lake.files import StoredFile
 from stedi_assets.landing.files import LandingFile, landing_file, landing_folder, list_landing
+from stedi_assets.records.content import ContentError
 from stedi_assets.records.read_task import FileRange, parse_stream
 from stedi_assets.sources import SOURCES
 
@@ -111,6 +112,8 @@ class Uploader:
         try:
             source = self._source or _recognise(file, described)
             digest = _digest(file.open("rb"))
+        except ContentError as error:
+            raise UploadError(str(error)) from None
         except (EOFError, OSError, zlib.error) as error:
             raise UploadError(f"it cannot be read ({type(error).__name__})") from None
         if source is None:
@@ -202,7 +205,7 @@ def _look_through(file: Path, described: LandingFile, source: str) -> tuple[int,
     """How many records of a file land, and how many do not.
 
     Raises:
-        UploadError: None lands, or the file cannot be read.
+        UploadError: None lands, or the file cannot be read, or it holds no text in UTF-8.
     """
     try:
         with _open(file, described) as stream:
@@ -210,6 +213,8 @@ def _look_through(file: Path, described: LandingFile, source: str) -> tuple[int,
         if landed:
             return landed, quarantined
         other = _recognise(file, described)
+    except ContentError as error:
+        raise UploadError(str(error)) from None
     except (EOFError, OSError, zlib.error) as error:
         raise UploadError(
             f"it cannot be read ({type(error).__name__}: damaged, or not compressed as its name says)"

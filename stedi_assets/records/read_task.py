@@ -21,6 +21,7 @@ import fsspec
 import polars as pl
 import pyarrow as pa
 
+from stedi_assets.records.content import HEAD_BYTES, ContentError, require_text
 from stedi_assets.records.counts import Counts
 from stedi_assets.records.csv_rows import Header, parse_csv
 from stedi_assets.records.mixed import INDEPENDENT_RECORDS, parse_text
@@ -166,7 +167,7 @@ def run_task(plan: ReadPlan, ranges: tuple[FileRange, ...]) -> TaskReport:
                 report.counts += Counts.of(parsed)
                 landed_of_piece.add(_with_provenance(parsed.landed, plan, file_range))
                 quarantined_of_piece.add(_with_provenance(parsed.quarantined, plan, file_range))
-        except (EOFError, OSError, zlib.error) as error:
+        except (ContentError, EOFError, OSError, zlib.error) as error:
             report = RangeReport(file_range.file, file_range.start, file_range.end, failure=_failure(error))
         else:
             landed.take(landed_of_piece)
@@ -187,13 +188,15 @@ def _keep_freed_memory(sizes: Sizes) -> None:
 
 
 def _failure(error: Exception) -> str:
-    """Why a file cannot be read; the message of the error is left out, as it may hold what was in the file.
+    """Why a file cannot be read; the message of an error is left out where it may hold what was in the file.
 
     Raises:
         ConnectionError, TimeoutError: Not the file's fault: the run fails, and may be tried again.
     """
     if isinstance(error, ConnectionError | TimeoutError):
         raise error
+    if isinstance(error, ContentError):
+        return str(error)
     if isinstance(error, FileNotFoundError):
         return VANISHED
     if isinstance(error, PermissionError):
@@ -246,7 +249,11 @@ def _parse_settled(
 def parse_stream(
     stream: BinaryIO, file_range: FileRange, source: Source, sizes: Sizes = SIZES
 ) -> Iterator[Parsed]:
-    """Parse a settled file_range of a file that is open, uncompressed; its records are in as many parts as it takes."""
+    """Parse a settled file_range of a file that is open, uncompressed; its records are in as many parts as it takes.
+
+    Raises:
+        ContentError: The file begins with what is no text in UTF-8.
+    """
     header: Header | None = None
     rest, offset = b"", file_range.start
     if file_range.compression is None:
@@ -254,6 +261,8 @@ def parse_stream(
     remaining = None if file_range.compression else file_range.end - file_range.start
     while True:
         text = stream.read(sizes.range_bytes if remaining is None else min(sizes.range_bytes, remaining))
+        if offset == 0 and not rest:
+            require_text(text[:HEAD_BYTES])
         if remaining is not None:
             remaining -= len(text)
         final = not text or remaining == 0

@@ -30,6 +30,7 @@ CASES = {
     "02-csv-null-literal-withdrawal": ({"customer_trusted": 2, "accelerometer_trusted": 20}, {}),
     "07-csv-second-header-other-order": ({"customer_landing": 4, "customer_trusted": 3}, {}),
     "18-serial-padding": ({"step_trainer_trusted": 30, ML: 30}, {}),
+    "22-gzip-kinds": ({"accelerometer_landing": 55}, {}),
     "25-csv-space-quote-withdrawal": ({"customer_trusted": 2, ML: 20}, {}),
     # Person 2 is in quarantine for the unit of the consent date, and half of the readings are from before consent.
     "26-consent-date-in-seconds": ({"accelerometer_trusted": 20}, FROM_DATE),

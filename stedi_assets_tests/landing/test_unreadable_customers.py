@@ -1,11 +1,12 @@
 """A customer file that cannot be read may withdraw anybody, so that it stops the run, with the way out."""
 
+import gzip
 from pathlib import Path
 
 import pytest
 
 from stedi_assets.landing import ingest
-from stedi_assets_tests.builders.files import deliver
+from stedi_assets_tests.builders.files import deliver, lines
 from stedi_assets_tests.builders.graph import Graph, checks_of, failures
 from stedi_assets_tests.builders.rows import customer, reading
 
@@ -41,6 +42,14 @@ def test_a_customer_file_that_cannot_be_read_stops_the_run_and_is_named(graph, t
     bad.unlink()
     graph.run()
     assert graph.rows()["customer_landing"] == 2
+
+
+def test_a_customer_file_of_other_content_than_its_name_says_stops_the_run(graph, tmp_path):
+    deliver(tmp_path, "customer", gzip.compress(lines(customer("bob@example.org"))), "bad.json")
+    result = graph.run(ok=False)
+    sentence = checks_of(result, "customer_landing")["row_count"].metadata["wrong"].value
+    assert "whom customer/landing/bad.json withdraws is unknown, since it holds gzip" in sentence
+    assert graph.rows()["customer_landing"] == 1
 
 
 def test_a_readings_file_that_cannot_be_read_is_a_warning(graph, tmp_path):

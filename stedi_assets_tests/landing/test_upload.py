@@ -204,6 +204,13 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(upload, lake, tmp_pat
         ("a.json", b"", ["--source", "customer"], "it has no records"),
         ("a.json.gz", lines("customer"), [], "cannot be read (BadGzipFile)"),
         ("a.json.gz", gzip.compress(lines("customer"))[:-9], ["--source", "customer"], "(EOFError"),
+        ("a.json", gzip.compress(lines("customer")), [], "it holds gzip"),
+        (
+            "a.json",
+            lines("customer").decode().encode("utf-16"),
+            ["--source", "customer"],
+            "it holds text in UTF-16",
+        ),
         ("a.txt", lines("customer"), ["--source", "customer"], ".json, .jsonl, .ndjson or .csv"),
         ("test-a.json", lines("customer"), ["--source", "customer"], "does not begin with"),
     ],

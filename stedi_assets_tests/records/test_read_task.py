@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import json
+import lzma
 import re
 from collections import Counter
 from dataclasses import replace
@@ -220,6 +221,47 @@ def whole(name: str, size: int, **other) -> FileRange:
     return FileRange(
         name, 0, size, size, **({"is_csv": False, "compression": None, "is_settled": True} | other)
     )
+
+
+LINES = b'{"s":"a","i":1}\n{"s":"b","i":2}\n{"s":"c","i":3}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (gzip.compress(LINES), "gzip"),
+        (gzip.compress(LINES, compresslevel=0), "gzip"),
+        (bz2.compress(LINES), "bzip2"),
+        (lzma.compress(LINES), "xz"),
+        (b"\x28\xb5\x2f\xfd" + LINES, "zstd"),
+        (b"PK\x03\x04" + LINES, "zip"),
+        (b"PAR1" + LINES, "Parquet"),
+        (b"Obj\x01" + LINES, "Avro"),
+        (LINES.decode().encode("utf-16"), "UTF-16"),
+        (LINES.decode().encode("utf-16-be"), "UTF-16"),
+        (LINES.decode().encode("utf-16-le"), "UTF-16"),
+        (LINES.decode().encode("utf-32"), "UTF-32"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize("name", ["file.json", "file.csv"])
+@pytest.mark.parametrize("ranges", [16, 10_000])
+def test_a_file_that_is_no_text_in_utf_8_is_unreadable_and_says_what_it_is(content, what, name, ranges):
+    reading = read(content, name, ranges=ranges)
+    (file,) = reading.reports
+    assert file.failure is not None
+    assert f"it holds {'text in ' * what.startswith('UTF')}{'a ' * (what == 'zip')}{what}" in file.failure
+    assert not rows(reading.landed_files)
+    assert not rows(reading.quarantined_files)
+
+
+@pytest.mark.parametrize("inside", [gzip.compress(LINES), LINES.decode().encode("utf-16")])
+def test_an_archive_that_holds_no_text_is_unreadable(inside):
+    archive = gzip.compress(inside)
+    MEMORY.pipe_file("/lake/file", archive)
+    (found,) = run_task(PLAN, (whole("file", len(archive), compression="gzip"),)).ranges
+    assert found.failure is not None
+    assert "it holds" in found.failure
 
 
 @pytest.mark.parametrize(("compress", "compression"), [(gzip.compress, "gzip"), (bz2.compress, "bz2")])
