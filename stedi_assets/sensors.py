@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -23,6 +24,9 @@ from stedi_assets.landing.ingest import KINDS
 from stedi_assets.landing.ledger import read_ledger
 from stedi_assets.resources import failing_clearly
 from stedi_assets.sources import SOURCES
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
 INTERVAL_SECONDS = 30
 # However often a run has failed, another one is asked for after this time.
@@ -163,17 +167,20 @@ def _is_busy(instance: dg.DagsterInstance) -> bool:
     return bool(instance.get_run_records(filters, limit=1))
 
 
-def _left(
-    lake: Lake, repository: dg.RepositoryDefinition, listings: Mapping[str, Listing], cursor: Cursor
-) -> set[str]:
-    """Tables that are stale, and the tables of sources whose ledger does not have every file as it is."""
-    graph = repository.asset_graph
-    inputs = {
+def derived_from(graph: "BaseAssetGraph[Any]") -> dict[str, set[str]]:
+    """For each trusted and curated table, the tables that it is made from."""
+    return {
         key.path[-1]: {parent.path[-1] for parent in graph.get(key).parent_keys}
         for key in graph.materializable_asset_keys
         if not is_made_of_files(CONTRACTS[key.path[-1]])
     }
-    left = stale_tables(lake, inputs)
+
+
+def _left(
+    lake: Lake, repository: dg.RepositoryDefinition, listings: Mapping[str, Listing], cursor: Cursor
+) -> set[str]:
+    """Tables that are stale, and the tables of sources whose ledger does not have every file as it is."""
+    left = stale_tables(lake, derived_from(repository.asset_graph))
     ledger = lake.find_table("landing_files")
     state = json.dumps([cursor.files, ledger and ledger.metadata.current_snapshot_id], sort_keys=True)
     if cursor.settled != state:

@@ -5,22 +5,31 @@ What a command prints is decided here; what it computes, elsewhere.
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Any
 
 import typer
 
-from stedi_assets.cli import files, instance, lake, privacy, spark, tables
+from stedi_assets.cli import files, instance, lake, privacy, published, spark, status, tables
 from stedi_assets.cli.common import app
 from stedi_assets.cli.output import complain
 from stedi_assets.errors import StediError
 from stedi_assets.settings import get_settings
 from stedi_assets.text import printable
 
-__all__ = ["app", "files", "instance", "lake", "main", "privacy", "spark", "tables"]
+__all__ = ["app", "files", "instance", "lake", "main", "privacy", "published", "spark", "status", "tables"]
 
 # Typer's root of wrong usage, which it does not export.
 _ClickException: type[Any] = typer.BadParameter.__mro__[2]
+
+_NOT_PERMITTED = "let the user who runs this read and write it, or name another place"
+_DENIED = {
+    errno.EACCES: _NOT_PERMITTED,
+    errno.EPERM: _NOT_PERMITTED,
+    errno.EROFS: "name a place that can be written",
+    errno.ENOSPC: "make room, then run this again",
+}
 
 
 def main() -> None:
@@ -41,7 +50,15 @@ def main() -> None:
     except Exception as error:
         from stedi_assets.lake.aws_errors import explain
 
-        if (message := explain(error, get_settings().lake_uri)) is None:
+        message = _denied(error) or explain(error, get_settings().lake_uri)
+        if message is None:
             raise
         complain(f"stedi: {message}")
     sys.exit(1)
+
+
+def _denied(error: Exception) -> str | None:
+    """What to do about a file that the system does not let be read or written; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _DENIED:
+        return None
+    return f"{error.filename}: {error.strerror}: {_DENIED[error.errno]}"

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from stedi_assets.cli.output import complain
 from stedi_assets.errors import StediError
 from stedi_assets.settings import SettingsError, get_settings
 
 if TYPE_CHECKING:
     from stedi_assets.lake.lake import Lake
+    from stedi_assets.lake.readable import ReadableTables
 
 # Every command, as ``stedi --help`` shows them.
 GROUPS = {
@@ -86,6 +88,24 @@ def no_tables(lake: Lake) -> CommandError:
     if not lake.on_s3 and not Path(lake.uri).exists():
         return CommandError(f"there is no folder {lake.uri}: correct STEDI_LAKE_URI or --lake")
     return CommandError(f"the lake {lake.uri} has no tables yet; make them with: make materialize")
+
+
+def left_out(tables: ReadableTables) -> str:
+    """Why tables are not shown: the first reason whole, since the others are most often like it."""
+    first, *others = tables.unreadable
+    return tables.unreadable[first] + (f"; nor can {', '.join(others)}" if others else "")
+
+
+def require_some(lake: Lake, tables: ReadableTables) -> None:
+    """Tell which tables cannot be read, and refuse to go on without any table.
+
+    Raises:
+        CommandError: There is no table that can be read.
+    """
+    if not tables.snapshots:
+        raise CommandError(left_out(tables)) if tables.unreadable else no_tables(lake)
+    if tables.unreadable:
+        complain(f"stedi: left out: {left_out(tables)}")
 
 
 def examples(*lines: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stedi_assets.cli.common import CommandError, app, examples, no_tables
+from stedi_assets.cli.common import CommandError, app, examples, left_out, no_tables, require_some
 from stedi_assets.cli.output import (
     AllRows,
     AsCsv,
@@ -45,10 +45,7 @@ def counts(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     output = Output(as_json=as_json, as_csv=as_csv, all_rows=True)
     lake = Lake(get_settings())
     tables = readable_tables(lake, lake.table_names())
-    if tables.unreadable:
-        complain(f"stedi: left out: {'; '.join(tables.unreadable.values())}")
-    if not tables.snapshots:
-        raise no_tables(lake)
+    require_some(lake, tables)
     output.rows(
         ("table", "rows", "snapshot", "published"),
         (
@@ -104,7 +101,7 @@ def sql(
         )
     with open_queries(Lake(get_settings()), list(statements.values())) as queries:
         if queries.of_the_catalog and queries.tables.unreadable:
-            complain(f"stedi: left out: {'; '.join(queries.tables.unreadable.values())}")
+            complain(f"stedi: left out: {left_out(queries.tables)}")
         if file is not None and as_json:
             print_json({name: _dicts_of(queries.answer(text)) for name, text in statements.items()})
             return

@@ -60,7 +60,7 @@ def open_catalog(lake_uri: str, kms_key_id: str | None) -> Catalog:
     from pyiceberg.catalog import load_catalog
 
     files = {"py-io-impl": _FILE_IO, LAKE: lake_uri, **aws.pyiceberg_properties(kms_key_id)}
-    if _is_configured():
+    if is_configured():
         # Whatever file layer the configuration names: another one would touch the files of other lakes.
         return load_catalog(CATALOG, **files)
     if lake_uri.startswith("s3://"):
@@ -90,10 +90,11 @@ def catalog_exists(lake_uri: str) -> bool:
 
 def has_own_catalog(lake_uri: str) -> bool:
     """Whether the catalog is a file in the lake, which moves with it."""
-    return not (lake_uri.startswith("s3://") or _is_configured())
+    return not (lake_uri.startswith("s3://") or is_configured())
 
 
-def _is_configured() -> bool:
+def is_configured() -> bool:
+    """Whether PyIceberg's own configuration describes a catalog of the name ``CATALOG``."""
     from pyiceberg.utils.config import Config
 
     return bool(Config().get_catalog_config(CATALOG))

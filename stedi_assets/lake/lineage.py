@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 
     from stedi_assets.lake.lake import Lake
 
@@ -28,12 +28,11 @@ CODE_VERSION = "stedi.code-version"
 DECIDE_CONSENT = ("customer_landing", "customer_quarantine")
 
 
-def made_from(table: Table) -> dict[str, int]:
-    """Read which snapshot of which table a table was made from; empty where no record says it, as in older lakes."""
-    current = table.current_snapshot()
-    if current is None or current.summary is None:
+def made_from(snapshot: IcebergSnapshot | None) -> dict[str, int]:
+    """Read which snapshot of which table a snapshot was made from; empty where no record says it, as in older lakes."""
+    if snapshot is None or snapshot.summary is None:
         return {}
-    recorded: dict[str, int] = json.loads(current.summary.additional_properties.get(MADE_FROM, "{}"))
+    recorded: dict[str, int] = json.loads(snapshot.summary.additional_properties.get(MADE_FROM, "{}"))
     return recorded
 
 
@@ -51,7 +50,11 @@ def stale_tables(lake: Lake, inputs: Mapping[str, Collection[str]]) -> set[str]:
     @cache
     def load(name: str) -> tuple[int | None, dict[str, int]]:
         table = lake.find_table(name)
-        return (None, {}) if table is None else (table.metadata.current_snapshot_id, made_from(table))
+        return (
+            (None, {})
+            if table is None
+            else (table.metadata.current_snapshot_id, made_from(table.current_snapshot()))
+        )
 
     def is_stale(name: str, needed: set[str]) -> bool:
         if any(load(each)[0] is None for each in needed):

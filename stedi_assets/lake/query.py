@@ -89,18 +89,13 @@ class Queries:
     def __init__(self, lake: Lake, queries: Sequence[str], connection: duckdb.DuckDBPyConnection) -> None:
         self._lake = lake
         self._connection = connection
-        self._files = PublishedFiles(lake.filesystem)
-        connection.register_filesystem(self._files)
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS memory.{_quoted(lake.database)}")
-        connection.execute(f"USE memory.{_quoted(lake.database)}")
-        _lock(connection)
+        files = _connect(connection, lake)
         named = [_tables_of(query, connection) for query in queries]
         self.of_the_catalog = None in named
         names = lake.table_names() if self.of_the_catalog else sorted(set().union(*filter(None, named)))
         self.tables = readable_tables(lake, names)
         for name, (schema, snapshot) in self.tables.snapshots.items():
-            view = f"CREATE VIEW {_quoted(name)} AS {self._select(schema, snapshot)}"
-            connection.execute(view)
+            _make_view(connection, files, name, schema, snapshot)
 
     def answer(self, query: str, parameters: Mapping[str, str] | None = None) -> duckdb.DuckDBPyConnection:
         """Run one of the queries.
@@ -131,19 +126,52 @@ class Queries:
         tables = f"the tables are {', '.join(published)}" if published else _NO_TABLES
         return f"there is no table {found[1]}{suggestion(found[1].lower(), published) or ';'} {tables}"
 
-    def _select(self, schema: Schema, snapshot: Snapshot) -> str:
-        types = {field.name: _DUCKDB_TYPES[str(field.field_type)] for field in schema.fields}
-        if not snapshot.files:
-            # No file says what the columns of an empty table are.
-            return f"SELECT {_listed(f'NULL::{kind} AS {_quoted(name)}' for name, kind in types.items())} WHERE false"
-        # A file may be older than a column, which is NULL in its rows.
-        columns = _listed(
-            f"{_literal(name)}: {{name: {_literal(name)}, type: '{kind}', default_value: NULL}}"
-            for name, kind in types.items()
-        )
-        paths = _listed(map(_literal, self._files.add(snapshot.files)))
-        # DuckDB would make a column of a folder such as year=2024 in the lake's address.
-        return f"SELECT * FROM read_parquet([{paths}], schema = MAP {{{columns}}}, hive_partitioning = false)"  # noqa: S608 - quoted
+
+@contextmanager
+def open_snapshots(
+    lake: Lake, snapshots: Mapping[str, tuple[Schema, Snapshot]]
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open snapshots as views, by names of the caller's choice."""
+    with duckdb.connect() as connection:
+        files = _connect(connection, lake)
+        for name, (schema, snapshot) in snapshots.items():
+            _make_view(connection, files, name, schema, snapshot)
+        yield connection
+
+
+def _connect(connection: duckdb.DuckDBPyConnection, lake: Lake) -> PublishedFiles:
+    """Give a connection the schema of the lake's database, and no way to anything but published files."""
+    files = PublishedFiles(lake.filesystem)
+    connection.register_filesystem(files)
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS memory.{_quoted(lake.database)}")
+    connection.execute(f"USE memory.{_quoted(lake.database)}")
+    _lock(connection)
+    return files
+
+
+def _make_view(
+    connection: duckdb.DuckDBPyConnection,
+    files: PublishedFiles,
+    name: str,
+    schema: Schema,
+    snapshot: Snapshot,
+) -> None:
+    connection.execute(f"CREATE VIEW {_quoted(name)} AS {_select(files, schema, snapshot)}")
+
+
+def _select(files: PublishedFiles, schema: Schema, snapshot: Snapshot) -> str:
+    types = {field.name: _DUCKDB_TYPES[str(field.field_type)] for field in schema.fields}
+    if not snapshot.files:
+        # No file says what the columns of an empty table are.
+        return f"SELECT {_listed(f'NULL::{kind} AS {_quoted(name)}' for name, kind in types.items())} WHERE false"
+    # A file may be older than a column, which is NULL in its rows.
+    columns = _listed(
+        f"{_literal(name)}: {{name: {_literal(name)}, type: '{kind}', default_value: NULL}}"
+        for name, kind in types.items()
+    )
+    paths = _listed(map(_literal, files.add(snapshot.files)))
+    # DuckDB would make a column of a folder such as year=2024 in the lake's address.
+    return f"SELECT * FROM read_parquet([{paths}], schema = MAP {{{columns}}}, hive_partitioning = false)"  # noqa: S608 - quoted
 
 
 def _tables_of(query: str, connection: duckdb.DuckDBPyConnection) -> set[str] | None:

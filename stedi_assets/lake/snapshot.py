@@ -74,8 +74,15 @@ def snapshot_of(table: Table) -> Snapshot:
             a file of metadata is missing.
     """
     current = table.current_snapshot()
-    if current is None:
-        return UNPUBLISHED
+    return UNPUBLISHED if current is None else snapshot_at(table, current)
+
+
+def snapshot_at(table: Table, current: IcebergSnapshot) -> Snapshot:
+    """Read a snapshot of a loaded table.
+
+    Raises:
+        LakeError: As ``snapshot_of`` raises.
+    """
     tasks = list(table.scan(snapshot_id=current.snapshot_id).plan_files())
     if any(task.delete_files for task in tasks):
         name = table.name()[-1]
@@ -90,7 +97,7 @@ def snapshot_of(table: Table) -> Snapshot:
         rows=rows,
         files=dict(sorted((task.file.file_path, task.file.file_size_in_bytes) for task in tasks)),
         location=table.location(),
-        made_from=made_from(table),
+        made_from=made_from(current),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pyarrow as pa
@@ -54,6 +54,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Changes:
+    """Paths of landing files for which the ledger has no entry, an entry of other content, or one too many."""
+
+    new: tuple[str, ...]
+    changed: tuple[str, ...]
+    gone: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Ledger:
     """What the ledger says of the files of a source.
 
@@ -72,13 +81,21 @@ class Ledger:
         """Whether the run that last published a landing or quarantine table also came to the ledger."""
         return not self.repeated and agrees_with(table, self.entries.values())
 
-    def is_settled(self, listing: Listing) -> bool:
-        """Whether every file was ingested as it is now, and every file that is gone is marked as gone."""
+    def changes(self, listing: Listing) -> Changes:
+        """Which files no run has read as they are now, and which are gone without a mark that says so."""
         present = {file.path: file.identity for file in listing.files}
         ingested = {
             path: entry.identity for path, entry in self.entries.items() if entry.missing_since is None
         }
-        return not self.repeated and ingested == present
+        return Changes(
+            new=tuple(path for path in present if path not in ingested),
+            changed=tuple(path for path in present if ingested.get(path, present[path]) != present[path]),
+            gone=tuple(path for path in ingested if path not in present),
+        )
+
+    def is_settled(self, listing: Listing) -> bool:
+        """Whether every file was ingested as it is now, and every file that is gone is marked as gone."""
+        return not self.repeated and not any(astuple(self.changes(listing)))
 
 
 def entry_of(report: FileReport, source: str, ingested_at: int, run_id: str) -> Entry:

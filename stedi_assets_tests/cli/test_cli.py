@@ -112,3 +112,11 @@ def test_the_command_is_installed():
     assert run.returncode == 0
     for name in ("sample-data", "counts", "sql"):
         assert name in run.stdout
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(stedi, tmp_path):
+    # Not even root may make a folder there.
+    code, out, err = stedi("sample-data", "--lake", "/sys/lake", lake=str(tmp_path))
+    assert (code, out) == (1, "")
+    assert err.startswith("stedi: /sys/lake: ")
+    assert len(err.splitlines()) == 1
