@@ -1,7 +1,8 @@
 """The checks of a staged table: each is a function from what was staged to an outcome with figures.
 
 See https://docs.dagster.io/guides/test/asset-checks. Figures are counts, names of tables and names of rules,
-never values of a row. The checks that only trusted and curated tables have are in ``derived_checks``.
+never values of a row. Checks that only trusted and curated tables have are in ``derived_checks``, and checks that only
+landing and quarantine tables have in ``landing_checks``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import yaml
 
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.landing.files import landing_sizes
+from stedi_assets.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,12 +27,17 @@ if TYPE_CHECKING:
     from stedi_assets.contracts.reconciliation import Reconciliation
     from stedi_assets.lake.pinned import PinnedSnapshots
     from stedi_assets.lake.snapshot import Snapshot
-    from stedi_assets.landing.conservation import Accounts
     from stedi_assets.settings import Settings
 
 EXPECTATIONS_FILE = "expected_row_counts.yaml"
 # A table that loses more than this share of its rows in one run is worth a look; withdrawals alone are few.
 UNUSUAL_SHRINKAGE = 0.5
+# What to do about rows that no delivery can lead to.
+CODE_IS_AT_FAULT = (
+    "No delivery causes this: the code that computes the table is at fault, so look at its last change."
+)
+# A sentence has no room for more.
+_RULES_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -65,18 +72,28 @@ class CheckOutcome:
 
     Attributes:
         passed: Whether all is well.
+        sentence: What was found, without a full stop.
         metadata: Figures.
         severity: Whether a failure blocks publication.
+        to_do: What to do about it, in whole sentences.
     """
 
     passed: bool
+    sentence: str
     metadata: Mapping[str, Any]
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+    to_do: str = ""
 
     @property
     def blocks(self) -> bool:
         """Whether the table must not be published."""
         return not self.passed and self.severity == dg.AssetCheckSeverity.ERROR
+
+    @property
+    def description(self) -> str:
+        """What people read: what was found, what became of the table, and what to do."""
+        fate = "; the new rows were not published, the table is as it was" if self.blocks else ""
+        return f"{self.sentence}{fate}. {self.to_do}".strip()
 
 
 @dataclass(frozen=True)
@@ -108,7 +125,12 @@ ROW_COUNT_DESCRIPTION = (
 
 def structure_outcome(problems: list[str]) -> CheckOutcome:
     """The outcome of ``contract`` for a frame whose columns are wrong, so that it is not even staged."""
-    return CheckOutcome(passed=False, metadata={"structure": dg.MetadataValue.json(problems)})
+    return CheckOutcome(
+        passed=False,
+        sentence=f"The columns are not those of the contract: {'; '.join(problems)}",
+        metadata={"structure": dg.MetadataValue.json(problems)},
+        to_do=CODE_IS_AT_FAULT,
+    )
 
 
 def contract_outcome(audit: Audit) -> CheckOutcome:
@@ -126,8 +148,18 @@ def contract_outcome(audit: Audit) -> CheckOutcome:
         for verdict in sorted(audit.verdicts, key=lambda verdict: -verdict.failing)
     ]
     broken = [*audit.blocking, *audit.warnings]
+    rows = counted(audit.rows, "row")
+    named = ", ".join(
+        f"{verdict.rule} ({counted(verdict.failing, 'row')})" for verdict in broken[:_RULES_NAMED]
+    )
+    more = f" and {len(broken) - _RULES_NAMED} more" if len(broken) > _RULES_NAMED else ""
+    only = "" if audit.blocking else ", which only say what is typical"
     return CheckOutcome(
         passed=not broken,
+        sentence=f"{rows}, which break rules of the contract{only}: {named}{more}"
+        if broken
+        else f"{rows}, which keep all {counted(len(records), 'rule')} of the contract",
+        to_do="The table of rules says what each rule is for." if broken else "",
         severity=dg.AssetCheckSeverity.ERROR if audit.blocking else dg.AssetCheckSeverity.WARN,
         metadata={
             "rows": audit.rows,
@@ -136,6 +168,27 @@ def contract_outcome(audit: Audit) -> CheckOutcome:
             "rules": dg.MetadataValue.table(records),
         },
     )
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Rows that a file of the lake states for a table."""
+
+    rows: int
+    file: str
+
+    @property
+    def to_do(self) -> str:
+        """What to do where the table has another number of rows."""
+        return (
+            f"If the table is right, correct {self.file} or remove it; else look at what was delivered since."
+        )
+
+
+def expectation(candidate: Candidate, table: str) -> Expectation | None:
+    """What the lake states of a table under the policies in force; None if it states nothing."""
+    rows = expected_rows(candidate.snapshots, candidate.settings, table)
+    return None if rows is None else Expectation(rows, f"{candidate.snapshots.lake.uri}/{EXPECTATIONS_FILE}")
 
 
 def expected_rows(snapshots: PinnedSnapshots, settings: Settings, table: str) -> int | None:
@@ -187,47 +240,46 @@ def row_count(table: str, subset_of: str | None, candidate: Candidate) -> CheckO
         candidate: What was staged.
     """
     figures: dict[str, Any] = {"rows": candidate.rows, "rows_before": candidate.published.rows}
+    rows, before = counted(candidate.rows, "row"), f"{candidate.published.rows:,} before"
+    wrong, to_do = [], []
+    if (expected := expectation(candidate, table)) is not None:
+        figures["rows_expected"] = expected.rows
+        if candidate.rows != expected.rows:
+            wrong.append(f"{expected.rows:,} expected by {expected.file}")
+            to_do.append(expected.to_do)
+    if not_due := _not_due(subset_of, candidate, figures):
+        wrong += not_due
+        to_do.append(CODE_IS_AT_FAULT)
+    if wrong:
+        sentence = "; ".join([f"{rows}, {wrong[0]}", *wrong[1:]])
+        return CheckOutcome(passed=False, sentence=sentence, metadata=figures, to_do=" ".join(to_do))
+    if candidate.rows < candidate.published.rows * UNUSUAL_SHRINKAGE:
+        return CheckOutcome(
+            passed=False,
+            sentence=f"{rows}, {before}: more than half of the rows went",
+            metadata=figures,
+            severity=dg.AssetCheckSeverity.WARN,
+            to_do="Look whether that was meant: at what was delivered, and at the warnings of the tables before.",
+        )
+    return CheckOutcome(
+        passed=True,
+        sentence=f"{rows}, {before}: exactly what the tables that it is made from lead to",
+        metadata=figures,
+    )
+
+
+def _not_due(subset_of: str | None, candidate: Candidate, figures: dict[str, Any]) -> list[str]:
+    """Say in which way the rows are not those that the table's inputs lead to; the figures are added to ``figures``."""
     wrong = []
-    expected = expected_rows(candidate.snapshots, candidate.settings, table)
-    if expected is not None:
-        figures["rows_expected"] = expected
-        if candidate.rows != expected:
-            wrong.append(f"{EXPECTATIONS_FILE} expects {expected} rows")
     if subset_of is not None:
         available = candidate.snapshots.snapshot(subset_of).rows
         figures[f"rows_of_{subset_of}"] = available
         if candidate.rows > available:
-            wrong.append(f"there are more rows than in {subset_of}, from which they come")
+            wrong.append(f"more than the {available:,} of {subset_of}, from which they come")
     if (due := candidate.reconciliation) is not None:
         figures["rows_due"] = due.rows_due
         if due.rows != due.rows_due:
-            wrong.append(f"the tables that it is made from lead to {due.rows_due} rows")
+            wrong.append(f"the tables that it is made from lead to {counted(due.rows_due, 'row')}")
         elif not due.same:
             wrong.append("the tables that it is made from lead to other rows")
-    if wrong:
-        return CheckOutcome(passed=False, metadata={**figures, "wrong": "; ".join(wrong)})
-    if candidate.rows < candidate.published.rows * UNUSUAL_SHRINKAGE:
-        figures["unusual"] = "more than half of the rows went; look whether that was meant"
-        return CheckOutcome(passed=False, metadata=figures, severity=dg.AssetCheckSeverity.WARN)
-    return CheckOutcome(passed=True, metadata=figures)
-
-
-def conservation(table: str, accounts: Accounts, candidate: Candidate) -> CheckOutcome:
-    """The outcome of ``row_count`` for a landing or quarantine table: each record found is a row of one of the two.
-
-    Args:
-        table: Name of the table.
-        accounts: What was found and staged of each file.
-        candidate: What was staged.
-    """
-    figures = {**accounts.figures, "rows": candidate.rows}
-    wrong = list(accounts.wrong)
-    expected = expected_rows(candidate.snapshots, candidate.settings, table)
-    if expected is not None:
-        figures["rows_expected"] = expected
-        if candidate.rows + accounts.figures["rows_of_other_files"] != expected:
-            wrong.append(f"{EXPECTATIONS_FILE} expects {expected} rows in all")
-    if wrong:
-        return CheckOutcome(passed=False, metadata={**figures, "wrong": "; ".join(wrong)})
-    is_well = not (figures["files_unreadable"] or figures["files_otherwise_in_ledger"])
-    return CheckOutcome(passed=is_well, metadata=figures, severity=dg.AssetCheckSeverity.WARN)
+    return wrong

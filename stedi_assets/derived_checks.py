@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from stedi_assets.checks import Candidate, CheckOutcome, TableCheck
+from stedi_assets.checks import CODE_IS_AT_FAULT, Candidate, CheckOutcome, TableCheck
 from stedi_assets.contracts import consent, reconciliation
 from stedi_assets.privacy.pseudonym import pseudonym_key
+from stedi_assets.text import counted
 from stedi_assets.transforms import tables
 
 if TYPE_CHECKING:
@@ -34,8 +35,13 @@ def _consent(without_consent: Callable[..., DataFrame], candidate: Candidate, **
     from_date = candidate.settings.consent_from_date
     customers = candidate.read("customer_landing"), candidate.read("customer_quarantine")
     failing = without_consent(candidate.frame, *customers, from_date=from_date, **more).count()
+    rows = counted(candidate.rows, "row")
     return CheckOutcome(
         passed=failing == 0,
+        sentence=f"{failing:,} of {rows} are of people who do not consent to research now"
+        if failing
+        else f"{rows}, and none of somebody who does not consent to research now",
+        to_do=CODE_IS_AT_FAULT if failing else "",
         metadata={"rows": candidate.rows, "rows_without_consent": failing, "consent_from_date": from_date},
     )
 
@@ -53,10 +59,16 @@ def consent_of_trusted_customers(candidate: Candidate) -> CheckOutcome:
     outcome = replace(outcome, metadata={**outcome.metadata, **figures})
     if not outcome.passed or not any(figures.values()):
         return outcome
-    return CheckOutcome(
+    return replace(
+        outcome,
         passed=False,
+        sentence=(
+            f"{outcome.sentence}; held back until records in quarantine are settled: "
+            f"{figures['people_held_back']:,} people and {figures['devices_withheld']:,} devices; "
+            f"{counted(figures['records_naming_nobody'], 'record')} name nobody"
+        ),
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={**outcome.metadata, "to_settle": _TO_SETTLE},
+        to_do=_TO_SETTLE,
     )
 
 
@@ -135,8 +147,17 @@ def same_person(candidate: Candidate) -> CheckOutcome:
             key=pseudonym_key(candidate.settings),
         )
         strangers = candidate.rows - own.count()
+    pairs = counted(candidate.rows, "pair")
     return CheckOutcome(
         passed=strangers == 0,
+        sentence=f"{pairs}, {strangers:,} of two different people"
+        if strangers
+        else f"{pairs}, each of one person",
+        to_do=""
+        if not strangers
+        else "STEDI_ML_MATCH=timestamp asks for such pairs: unset it, and there are none."
+        if asked_for
+        else CODE_IS_AT_FAULT,
         metadata={"rows": candidate.rows, "pairs_of_strangers": strangers},
         severity=dg.AssetCheckSeverity.WARN if asked_for else dg.AssetCheckSeverity.ERROR,
     )

@@ -1,4 +1,4 @@
-"""Text of others: file names and records made fit to be shown, and names that were mistyped."""
+"""Text for people: names and records of others made fit to be shown, names that were mistyped, numbers with nouns."""
 
 from __future__ import annotations
 
@@ -35,3 +35,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     known = list(known)
     likely = [*get_close_matches(name, known, n=1), *(each for each in known if name in each or each in name)]
     return f": did you mean {likely[0]}?" if name and likely else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, as in ``1 row`` and ``81,273 rows``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

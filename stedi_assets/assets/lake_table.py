@@ -167,6 +167,7 @@ def report(
             asset_key=table,
             passed=outcome.passed,
             severity=outcome.severity,
+            description=outcome.description,
             metadata={**outcome.metadata, **where},
         )
 
@@ -177,13 +178,8 @@ def raise_if_blocked(outcomes: Mapping[str, CheckOutcome], table: str) -> None:
     Raises:
         dg.Failure: A check blocks; what is published stays as it was. A retry would find the same rows.
     """
-    if failed := {name: outcome for name, outcome in outcomes.items() if outcome.blocks}:
-        wrong = [str(outcome.metadata["wrong"]) for outcome in failed.values() if "wrong" in outcome.metadata]
-        raise dg.Failure(
-            f"{table}: not published, since {', '.join(failed)} failed{''.join(f': {each}' for each in wrong)}; the "
-            "figures are with the check results, and the table is as it was before",
-            allow_retries=False,
-        )
+    if failed := [f"{name}: {outcome.description}" for name, outcome in outcomes.items() if outcome.blocks]:
+        raise dg.Failure(f"{table} failed its check {' And '.join(failed)}", allow_retries=False)
 
 
 def _require_checks(

@@ -5,9 +5,7 @@ https://docs.dagster.io/guides/build/assets/defining-assets#multi-asset. How fil
 """
 
 import time
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -24,24 +22,30 @@ from stedi_assets.assets.raw import files_of, observation
 from stedi_assets.checks import (
     CONTRACT_DESCRIPTION,
     ROW_COUNT_DESCRIPTION,
+    Candidate,
     CheckOutcome,
-    conservation,
     contract_outcome,
 )
+from stedi_assets.contracts.audit import Audit
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.pinned import PinnedSnapshots
 from stedi_assets.landing.conservation import account
 from stedi_assets.landing.ingest import KINDS, Ingest, ingest
+from stedi_assets.landing.ledger import Kind
 from stedi_assets.landing.reader import FileReport
-from stedi_assets.records.convert import OTHER_NAMES
+from stedi_assets.landing_checks import (
+    DELIVERY_DESCRIPTION,
+    conservation,
+    delivery,
+    with_unknown_fields,
+    without_rare_names,
+)
 from stedi_assets.resources import computed_again
 from stedi_assets.settings import Settings
 from stedi_assets.sources import SOURCES
 
 # A table of thousands of files is no help to anybody; the ledger has them all.
 _FILES_SHOWN = 100
-# A field that a source adds is in many records. A name that few have may be a person's, in a map with people as keys.
-_FEWEST_RECORDS_OF_A_FIELD = 10
 _LEDGER = CONTRACTS["landing_files"]
 
 
@@ -80,7 +84,8 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
                 ("contract", CONTRACT_DESCRIPTION),
                 ("row_count", ROW_COUNT_DESCRIPTION),
             )
-        ],
+        ]
+        + [dg.AssetCheckSpec("delivery", asset=tables["quarantine"].name, description=DELIVERY_DESCRIPTION)],
         pool=tables["landing"].name,
     )
     def landing(
@@ -96,13 +101,9 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
             context.log_event(observation(source, found.listing))
             outcomes: dict[str, dict[str, CheckOutcome]] = {}
             for kind, staged in found.staged.items():
-                candidate, verdict = candidate_of(staged, settings, snapshots)
-                contract = contract_outcome(verdict)
-                accounts = account(found, kind, candidate.frame)
-                outcomes[tables[kind].name] = {
-                    "contract": _with_drift(contract, found.counts.drift) if kind == "landing" else contract,
-                    "row_count": conservation(tables[kind].name, accounts, candidate),
-                }
+                outcomes[tables[kind].name] = _outcomes(
+                    found, kind, *candidate_of(staged, settings, snapshots)
+                )
                 yield from report(outcomes[tables[kind].name], tables[kind].name, staged)
             for table, of_table in outcomes.items():
                 raise_if_blocked(of_table, table)
@@ -124,6 +125,21 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
     return landing
 
 
+def _outcomes(found: Ingest, kind: Kind, candidate: Candidate, verdict: Audit) -> dict[str, CheckOutcome]:
+    """What the checks of a staged landing or quarantine table find."""
+    contract = contract_outcome(verdict)
+    row_count = conservation(
+        found.staged[kind].contract.name, account(found, kind, candidate.frame), candidate
+    )
+    if kind == "landing":
+        return {"contract": with_unknown_fields(contract, found.counts.drift), "row_count": row_count}
+    return {
+        "contract": contract,
+        "row_count": row_count,
+        "delivery": delivery(found.source, found.records.reports),
+    }
+
+
 def _entered(found: Ingest) -> dg.AssetMaterialization:
     """What the UI shows of the ledger after the files of a source were entered."""
     files = {*found.other_entries, *(report.file.path for report in found.read)}
@@ -139,15 +155,6 @@ def _entered(found: Ingest) -> dg.AssetMaterialization:
     )
 
 
-def _with_drift(outcome: CheckOutcome, drift: Counter[str]) -> CheckOutcome:
-    """A contract's outcome, in which fields that the contract does not know are worth a warning, and never an error."""
-    if not drift:
-        return outcome
-    severity = outcome.severity if outcome.blocks else dg.AssetCheckSeverity.WARN
-    metadata = {**outcome.metadata, "unknown_fields": dict(_without_rare_names(drift))}
-    return replace(outcome, passed=False, severity=severity, metadata=metadata)
-
-
 def _metadata(found: Ingest) -> dict[str, Any]:
     """What the UI shows of an ingest: files, figures, reasons; field names, never values."""
     files = found.records.reports
@@ -157,7 +164,7 @@ def _metadata(found: Ingest) -> dict[str, Any]:
         "files_gone": len(found.gone),
         "repaired": dict(found.counts.repaired),
         "quarantined_because": dict(found.counts.reasons),
-        "unknown_fields": dict(_without_rare_names(found.counts.drift)),
+        "unknown_fields": dict(without_rare_names(found.counts.drift)),
     }
     if files:
         # Files that need a look come first, since the table is cut.
@@ -184,13 +191,6 @@ def _file_shown(item: FileReport) -> dg.TableRecord:
             "problem": item.failure or "",
         }
     )
-
-
-def _without_rare_names(fields: Counter[str]) -> Counter[str]:
-    shown: Counter[str] = Counter()
-    for name, count in fields.items():
-        shown[name if count >= _FEWEST_RECORDS_OF_A_FIELD else OTHER_NAMES] += count
-    return shown
 
 
 ingests = [landing_assets(source) for source in SOURCES]

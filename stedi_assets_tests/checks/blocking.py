@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from stedi_assets.exports import made_from
-from stedi_assets_tests.builders.graph import Graph
+from stedi_assets_tests.builders.graph import Graph, failures
 
 DERIVED = (
     "customer_trusted",
@@ -66,15 +66,22 @@ def assert_blocked(graph: Graph, table: str, check: str, **figures: Any) -> dict
     """Run a table and all below it, and see that a check fails with these figures and blocks all that it should.
 
     Returns:
-        All figures of the check.
+        All figures of the check, and its sentence by the name ``says``.
     """
     before = graph.snapshots()
     result = graph.run(*below(table), ok=False)
     assert not result.success
     assert graph.instance.get_run_by_id(result.run_id).status == dg.DagsterRunStatus.FAILURE
     assert (table, check) in blocking(graph, result)
-    found = figures_of(checks_in_log(graph, result)[table, check])
+    evaluation = checks_in_log(graph, result)[table, check]
+    found = figures_of(evaluation) | {"says": evaluation.description}
     assert {name: found[name] for name in figures} == figures
+    assert (
+        found["says"].partition(". ")[0].endswith("; the new rows were not published, the table is as it was")
+    )
+    (told,) = failures(result)
+    assert told.startswith(f"{table} failed its check ")
+    assert f" {check}: {found['says']}" in told
     shown = graph.instance.event_log_storage.get_asset_check_execution_history(
         dg.AssetCheckKey(dg.AssetKey(table), check), limit=1
     )

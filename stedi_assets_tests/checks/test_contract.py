@@ -109,7 +109,8 @@ def test_wrong_columns_block_a_table_before_it_is_staged(graph, monkeypatch, fau
     with monkeypatch.context() as patch:
         patch.setattr(tables, "readings_of", changed(tables.readings_of, change))
         figures = assert_blocked(graph, table.name, "contract", structure=problems)
-    assert set(figures) == {"structure"}
+    assert set(figures) == {"structure", "says"}
+    assert problems[0] in figures["says"]
     assert set(graph.lake.filesystem.ls(folder, detail=False)) == staged
     assert_publishes(graph, table.name)
 

@@ -138,7 +138,7 @@ def test_rows_that_vanished_behind_the_ledgers_back_stop_a_run_until_a_full_refr
     lake.graph.lake.ensure_table(CONTRACTS[LANDING]).delete("timestamp > 0", snapshot_properties=disguise)
     refused = lake.land(ok=False)
     assert not refused.success
-    assert "rebuild it with full_refresh" in figure(row_count(refused), "wrong")
+    assert "rebuild it with full_refresh" in row_count(refused).description
     lake.land(full_refresh=True)
     assert lake.landed() == [("a.json", 1), ("a.json", 2)]
 

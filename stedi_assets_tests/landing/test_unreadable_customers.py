@@ -32,7 +32,7 @@ def test_a_customer_file_that_cannot_be_read_stops_the_run_and_is_named(graph, t
     assert not result.success
     check = checks_of(result, "customer_landing")["row_count"]
     assert (check.passed, check.severity.value) == (False, "ERROR")
-    sentence = check.metadata["wrong"].value
+    sentence = check.description
     assert f"whom {BAD} withdraws is unknown" in sentence
     assert "replace it by a readable file, or take it out of the landing folder" in sentence
     assert any(sentence in told for told in failures(result))
