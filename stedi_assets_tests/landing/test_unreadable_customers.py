@@ -47,7 +47,7 @@ def test_a_customer_file_that_cannot_be_read_stops_the_run_and_is_named(graph, t
 def test_a_customer_file_of_other_content_than_its_name_says_stops_the_run(graph, tmp_path):
     deliver(tmp_path, "customer", gzip.compress(lines(customer("bob@example.org"))), "bad.json")
     result = graph.run(ok=False)
-    sentence = checks_of(result, "customer_landing")["row_count"].metadata["wrong"].value
+    sentence = checks_of(result, "customer_landing")["row_count"].description
     assert "whom customer/landing/bad.json withdraws is unknown, since it holds gzip" in sentence
     assert graph.rows()["customer_landing"] == 1
 
