@@ -11,14 +11,26 @@ from typing import Any
 
 import typer
 
-from stedi_assets.cli import files, instance, lake, privacy, published, spark, status, tables
+from stedi_assets.cli import doctor, files, instance, lake, privacy, published, spark, status, tables
 from stedi_assets.cli.common import app
 from stedi_assets.cli.output import complain
 from stedi_assets.errors import StediError
 from stedi_assets.settings import get_settings
 from stedi_assets.text import printable
 
-__all__ = ["app", "files", "instance", "lake", "main", "privacy", "published", "spark", "status", "tables"]
+__all__ = [
+    "app",
+    "doctor",
+    "files",
+    "instance",
+    "lake",
+    "main",
+    "privacy",
+    "published",
+    "spark",
+    "status",
+    "tables",
+]
 
 # Typer's root of wrong usage, which it does not export.
 _ClickException: type[Any] = typer.BadParameter.__mro__[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from stedi_assets import aws
@@ -38,7 +39,10 @@ def _catalog(lake: Lake) -> str:
     if is_configured():
         return '"stedi"'
     if lake.on_s3:
-        return f'"stedi", type="glue", **{{"client.region": "{aws.region()}"}}'
+        properties = {"type": "glue", "client.region": aws.region()}
+        if endpoint := aws.endpoint():
+            properties["s3.endpoint"] = endpoint
+        return f'"stedi", **{json.dumps(properties)}'
     return f'"stedi", type="sql", uri="sqlite:///{catalog_file(lake.uri)}"'
 
 

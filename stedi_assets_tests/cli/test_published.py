@@ -8,7 +8,7 @@ import pytest
 from stedi_assets.cli.snippets import snippets
 from stedi_assets.contracts.folders import FOLDERS
 from stedi_assets_tests.builders.files import deliver
-from stedi_assets_tests.builders.graph import Graph
+from stedi_assets_tests.builders.graph import KEY, Graph
 from stedi_assets_tests.builders.rows import customer, reading
 from stedi_assets_tests.builders.small_lake import MOMENTS, NEW, deliver_all, e_mail, serial, snapshot
 from stedi_assets_tests.byte_search import holding
@@ -154,6 +154,21 @@ def test_status_shows_the_last_run_and_the_checks_that_fail(stedi, sail_engine, 
     out = stedi("status", lake=graph.lake_uri)[1]
     assert "last run        FAILURE, " in out
     assert "  customer_trusted.row_count (ERROR)" in out
+
+
+def test_a_bucket_is_answered_as_a_folder_is(stedi, new_lake, sail_engine, tmp_path, monkeypatch):
+    monkeypatch.setenv("STEDI_PSEUDONYM_KEY", KEY)
+    lake = new_lake(deliver_all(tmp_path))
+    Graph(lake, sail_engine).run()
+    (row,) = json.loads(stedi("tables", "customer_trusted", "--json", lake=lake)[1])
+    (changes,) = json.loads(stedi("diff", "customer_trusted", "--json", lake=lake)[1])
+    assert (changes["rows_added"], changes["rows_gone"]) == (row["rows"], 0)
+    state = json.loads(stedi("status", "--json", lake=lake)[1])
+    assert (state["files_new"], state["stale_tables"]) == ([], [])
+    shown = stedi("tables", "customer_trusted", lake=lake)[1]
+    scope: dict = {}
+    exec(shown.partition("# PyIceberg")[2].partition("# DuckDB")[0], scope)
+    assert len(scope["frame"]) == row["rows"]
 
 
 def test_nothing_of_a_person_is_printed(stedi, changed, tmp_path):
