@@ -15,7 +15,7 @@ dev: $(DAGSTER_HOME)/pools sample
 	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
 
 materialize: $(DAGSTER_HOME)/pools sample
-	$(BIN)/dagster asset materialize --select '*' --module-name stedi_assets.definitions
+	$(BIN)/stedi run
 
 test: .venv/test $(DAGSTER_HOME)/dagster.yaml
 	$(BIN)/ruff format --check .
@@ -64,7 +64,7 @@ endif
 	@touch $@
 
 # An instance that survives restarts.
-$(DAGSTER_HOME)/dagster.yaml: deploy/dagster.local.yaml
+$(DAGSTER_HOME)/dagster.yaml: stedi_assets/cli/dagster.local.yaml
 	@mkdir -p $(@D)
 	@cp $< $@
 

@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from stedi_assets.cli import app
 
-DEPLOY = Path(__file__).parents[1] / "deploy"
+REPOSITORY = Path(__file__).parents[1]
+PRODUCTION = REPOSITORY / "deploy" / "dagster.yaml"
+LOCAL = REPOSITORY / "stedi_assets" / "cli" / "dagster.local.yaml"
 POOLS = {
     "customer_landing",
     "accelerometer_landing",
@@ -27,7 +29,7 @@ POOLS = {
 @pytest.fixture
 def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     """A new instance of ``make dev``."""
-    shutil.copy(DEPLOY / "dagster.local.yaml", tmp_path / "dagster.yaml")
+    shutil.copy(LOCAL, tmp_path / "dagster.yaml")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with dg.DagsterInstance.get() as made:
         yield made
@@ -56,13 +58,13 @@ def test_without_an_instance_the_command_says_what_to_set(monkeypatch: pytest.Mo
     assert "DAGSTER_HOME is not set" in str(result.exception)
 
 
-@pytest.mark.parametrize("name", ["dagster.yaml", "dagster.local.yaml"])
-def test_runs_queue_for_pools_of_one_wherever_the_product_runs(name: str):
-    config, _ = dagster_instance_config(str(DEPLOY), name)
+@pytest.mark.parametrize("path", [PRODUCTION, LOCAL], ids=lambda path: path.name)
+def test_runs_queue_for_pools_of_one_wherever_the_product_runs(path: Path):
+    config, _ = dagster_instance_config(str(path.parent), path.name)
     assert config["concurrency"]["pools"] == {"granularity": "run", "default_limit": 1}
 
 
 def test_the_local_instance_does_not_wait_for_ever_for_a_run_whose_computer_was_switched_off():
-    monitoring = dagster_instance_config(str(DEPLOY), "dagster.local.yaml")[0]["run_monitoring"]
+    monitoring = dagster_instance_config(str(LOCAL.parent), LOCAL.name)[0]["run_monitoring"]
     assert monitoring["enabled"]
     assert 0 < monitoring["max_runtime_seconds"] <= 3600

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from stedi_assets.cli import doctor, files, instance, lake, privacy, published, spark, status, tables
+from stedi_assets.cli import doctor, files, instance, lake, privacy, published, run, spark, status, tables
 from stedi_assets.cli.common import app
 from stedi_assets.cli.output import complain
 from stedi_assets.errors import StediError
@@ -27,6 +27,7 @@ __all__ = [
     "main",
     "privacy",
     "published",
+    "run",
     "spark",
     "status",
     "tables",

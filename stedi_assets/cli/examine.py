@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stedi_assets.cli.common import left_out
+from stedi_assets.cli.instance import history_folder
 from stedi_assets.cli.output import size
 from stedi_assets.errors import StediError
 from stedi_assets.settings import get_settings
@@ -59,7 +60,6 @@ def examine() -> Iterator[Finding]:
     yield _versions()
     yield _memory()
     yield _port()
-    yield _dagster_home()
     try:
         settings = get_settings()
     except StediError as error:
@@ -68,6 +68,7 @@ def examine() -> Iterator[Finding]:
     from stedi_assets.lake.lake import Lake
 
     lake = Lake(settings)
+    yield _dagster_home(settings)
     yield _engine(settings)
     if not settings.on_s3:
         yield _disk(settings)
@@ -143,19 +144,15 @@ def _port() -> Finding:
     )
 
 
-def _dagster_home() -> Finding:
-    home = os.environ.get("DAGSTER_HOME")
-    if not home:
+def _dagster_home(settings: Settings) -> Finding:
+    home = history_folder(settings)
+    if "DAGSTER_HOME" in os.environ and not (home / "dagster.yaml").is_file():
         return Finding(
             "instance",
-            "warning",
-            "DAGSTER_HOME is not set: runs leave no history here (`make dev` sets it to .dagster)",
+            "wrong",
+            f"DAGSTER_HOME={home} has no dagster.yaml: unset the variable, or copy deploy/dagster.yaml",
         )
-    if not Path(home, "dagster.yaml").is_file():
-        return Finding(
-            "instance", "wrong", f"DAGSTER_HOME={home} has no dagster.yaml: copy deploy/dagster.local.yaml"
-        )
-    return Finding("instance", "ok", home)
+    return Finding("instance", "ok", str(home))
 
 
 def _engine(settings: Settings) -> Finding:

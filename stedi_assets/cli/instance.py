@@ -1,12 +1,93 @@
-"""The command ``register-pools``, for whoever sets up a Dagster instance."""
+"""The Dagster instance of a lake, where its history is; and ``register-pools``, for an instance that is no lake's."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stedi_assets.cli.common import CommandError, app, examples
 from stedi_assets.cli.output import say
-from stedi_assets.settings import get_settings
+from stedi_assets.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import dagster as dg
+
+_CONFIGURATION = Path(__file__).with_name("dagster.local.yaml")
+
+
+def history_folder(settings: Settings) -> Path:
+    """The folder of a lake's Dagster history: ``DAGSTER_HOME`` if it is set, else a folder of this lake alone.
+
+    The history of a folder is beside the folder, as the key of its pseudonyms is, so that nothing in the lake has to be
+    passed over. The history of a bucket is in the working directory.
+    """
+    if home := os.environ.get("DAGSTER_HOME"):
+        return Path(home)
+    if not settings.on_s3:
+        return Path(settings.lake_uri).parent / ".dagster" / Path(settings.lake_uri).name
+    # Two addresses that differ in their punctuation alone would have one name without the digest.
+    address = settings.lake_uri.removeprefix("s3://")
+    digest = hashlib.sha256(address.encode()).hexdigest()[:8]
+    return Path.cwd() / ".dagster" / f"{re.sub(r'[^a-z0-9]+', '-', address.lower())}-{digest}"
+
+
+def use_history(settings: Settings) -> Path:
+    """Let Dagster keep the history of this process, and of those that it starts, in the lake's folder for it."""
+    folder = history_folder(settings)
+    if "DAGSTER_HOME" not in os.environ:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "dagster.yaml").write_bytes(_CONFIGURATION.read_bytes())
+        except OSError as error:
+            raise CommandError(
+                f"the lake's history cannot be kept in {folder} ({error.strerror}): "
+                "set DAGSTER_HOME to a folder that can be written"
+            ) from error
+        os.environ["DAGSTER_HOME"] = str(folder)
+    return folder
+
+
+def find_history(settings: Settings) -> bool:
+    """Let Dagster read the lake's history; whether there is one. A command that only reads leaves none behind."""
+    if "DAGSTER_HOME" not in os.environ and not history_folder(settings).exists():
+        return False
+    use_history(settings)
+    return True
+
+
+@contextmanager
+def instance_with_pools(definitions: dg.Definitions) -> Iterator[dg.DagsterInstance]:
+    """The instance of ``DAGSTER_HOME``, which knows the tables' pools."""
+    import dagster as dg
+
+    from stedi_assets import pools
+
+    with dg.DagsterInstance.get() as instance:
+        pools.register_pools(instance, definitions)
+        yield instance
+
+
+@contextmanager
+def alone(file: Path, otherwise: str) -> Iterator[None]:
+    """Hold a file's lock, which the system takes back however this process ends.
+
+    Raises:
+        CommandError: Another process holds it; the message is ``otherwise``.
+    """
+    import fcntl
+
+    with file.open("a") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(otherwise) from None
+        yield
 
 
 @app.command(
@@ -18,14 +99,14 @@ def register_pools() -> None:
 
     May be repeated. Needed before the first run, and again after an upgrade that brings new tables.
     """
-    import dagster as dg
-
     from stedi_assets import pools
     from stedi_assets.definitions import build_definitions
     from stedi_assets.engine.session import SparkEngine
 
     if not os.environ.get("DAGSTER_HOME"):
         raise CommandError("DAGSTER_HOME is not set: set it to the folder of the instance's dagster.yaml")
+    import dagster as dg
+
     settings = get_settings()
     with dg.DagsterInstance.get() as instance:
         names = pools.register_pools(instance, build_definitions(settings, SparkEngine.of(settings)))

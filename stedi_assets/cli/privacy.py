@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stedi_assets.cli.common import CommandError, app, examples
+from stedi_assets.cli.instance import find_history
 from stedi_assets.cli.output import Output, number, say, size
 from stedi_assets.settings import get_settings
 
@@ -122,7 +122,7 @@ def _refresh(settings: Settings) -> None:
     from stedi_assets.definitions import build_definitions
     from stedi_assets.engine.session import SparkEngine
 
-    is_kept = "DAGSTER_HOME" in os.environ
+    is_kept = find_history(settings)
     with dg.DagsterInstance.get() if is_kept else dg.DagsterInstance.ephemeral() as instance:
         unfinished = [dg.DagsterRunStatus[name] for name in _UNFINISHED]
         in_progress = instance.get_runs_count(dg.RunsFilter(statuses=unfinished))

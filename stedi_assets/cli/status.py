@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from stedi_assets.cli.common import app, examples
+from stedi_assets.cli.instance import find_history
 from stedi_assets.cli.output import AsJson, iso_time, print_json, say, short_time
 from stedi_assets.settings import get_settings
 from stedi_assets.sources import SOURCES
@@ -30,7 +30,7 @@ def status(*, as_json: AsJson = False) -> None:
     """Show the lake, when it was published last, the last run, the checks that fail, and what waits for the next run.
 
     What waits is what the sensor asks for: landing files that are new, changed or gone, and tables that were not made
-    from what is published now. Runs and checks are those of the Dagster instance that DAGSTER_HOME names.
+    from what is published now. Runs and checks are those of the lake's Dagster history, or of DAGSTER_HOME.
     """
     from stedi_assets.definitions import build_definitions
     from stedi_assets.engine.session import SparkEngine
@@ -42,7 +42,7 @@ def status(*, as_json: AsJson = False) -> None:
     state = {
         "lake": lake.uri,
         "published": _last_publication(lake),
-        **_history(repository),
+        **_history(settings, repository),
         **_waiting(lake, repository),
     }
     if as_json:
@@ -57,11 +57,11 @@ def _last_publication(lake: Lake) -> str | None:
     return iso_time(max(times)) if times else None
 
 
-def _history(repository: dg.RepositoryDefinition) -> dict[str, Any]:
-    """The last run of the Dagster instance, and its checks that fail; nothing where there is no instance."""
+def _history(settings: Settings, repository: dg.RepositoryDefinition) -> dict[str, Any]:
+    """The last run of the lake's history, and its checks that fail; nothing where there is no history."""
     import dagster as dg
 
-    if not os.environ.get("DAGSTER_HOME"):
+    if not find_history(settings):
         return {"last_run": None, "failing_checks": None}
     with dg.DagsterInstance.get() as instance:
         runs = instance.get_run_records(limit=1)
@@ -107,7 +107,7 @@ def _waiting(lake: Lake, repository: dg.RepositoryDefinition) -> dict[str, Any]:
 
 def _print_status(state: Mapping[str, Any], settings: Settings) -> None:
     run, checks, published = state["last_run"], state["failing_checks"], state["published"]
-    unknown = "unknown: DAGSTER_HOME names no Dagster instance" if checks is None else "none"
+    unknown = "unknown: this lake has no Dagster history here" if checks is None else "none"
     say(f"lake            {state['lake']} (database {settings.database})")
     say(f"published last  {short_time(published) + ' UTC' if published else 'never'}")
     say(f"last run        {run['status'] + ', ' + short_time(run['at']) + ' UTC' if run else unknown}")
@@ -120,7 +120,7 @@ def _print_status(state: Mapping[str, Any], settings: Settings) -> None:
         say(f"files {kind:<8}  {_some(state[f'files_{kind}'])}")
     say(f"stale tables    {', '.join(state['stale_tables']) or 'none'}")
     if any(state[name] for name in ("files_new", "files_changed", "files_gone", "stale_tables")):
-        say("The sensor asks for what waits; without it: make materialize")
+        say("The sensor asks for what waits; without it: stedi run")
 
 
 def _some(paths: list[str]) -> str:

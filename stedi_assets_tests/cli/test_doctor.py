@@ -97,7 +97,7 @@ def test_what_is_wrong_with_the_set_up(doctor, graph, monkeypatch, tmp_path):
     assert found["port"][0] == "warning"
     assert found["instance"] == (
         "wrong",
-        f"DAGSTER_HOME={tmp_path} has no dagster.yaml: copy deploy/dagster.local.yaml",
+        f"DAGSTER_HOME={tmp_path} has no dagster.yaml: unset the variable, or copy deploy/dagster.yaml",
     )
     assert found["engine"] == ("wrong", f"{java} is no Java 17 or newer: install one, or set JAVA_HOME to it")
     java.write_text("#!/bin/sh\necho 'openjdk version \"17\" 2021-09-14' >&2\n")

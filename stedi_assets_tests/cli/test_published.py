@@ -128,7 +128,7 @@ def test_status_says_what_waits_as_the_sensor_sees_it(stedi, sail_engine, tmp_pa
     out = stedi("status", lake=graph.lake_uri)[1]
     assert "files new       none\n" in out
     assert "stale tables    none\n" in out
-    assert "unknown: DAGSTER_HOME names no Dagster instance" in out
+    assert "unknown: this lake has no Dagster history here" in out
     # One of each kind, and a table that is left behind.
     deliver(folder, "customer", [customer("new@example.org", serial=serial("n"))], "new.json")
     graph.run("customer_landing", "customer_quarantine")
