@@ -1,23 +1,25 @@
-# Two commands: `make dev` serves the Dagster UI on generated data, `make test` checks everything.
-# They need Python 3.11 to 3.13, make and PyPI, and set up the rest in this folder.
+# `make` alone says what there is. It needs Python 3.11 to 3.13, make and PyPI, and sets up the rest in this folder.
 
 PYTHON ?= python3
+PORT ?= 3000
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
-export DAGSTER_HOME := $(CURDIR)/.dagster
 
-# Sample data and pools are made at the same time.
-MAKEFLAGS += --jobs=2
+.PHONY: help dev materialize reset test test-cluster prove docs lock clean
 
-.PHONY: dev materialize test test-cluster prove docs lock clean
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
-dev: $(DAGSTER_HOME)/pools sample
-	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
+dev: sample ## serve the Dagster UI on generated data: http://127.0.0.1:3000, or make dev PORT=3001
+	@$(BIN)/stedi dev --port $(PORT)
 
-materialize: $(DAGSTER_HOME)/pools sample
-	$(BIN)/stedi run
+materialize: sample ## bring every table up to date once, without the UI
+	@$(BIN)/stedi run
 
-test: .venv/test $(DAGSTER_HOME)/dagster.yaml
+reset: .venv/runtime ## put the sample lake back; what is in data/ is kept under another name
+	@$(BIN)/stedi sample-data --lake data --anew
+
+test: .venv/test ## run every check: ten minutes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -26,16 +28,15 @@ test: .venv/test $(DAGSTER_HOME)/dagster.yaml
 	$(BIN)/dg check defs
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(COVERAGE)
 
-# What is derived from the code: Athena DDL, docs/tables.md and docs/commands.md.
-docs: .venv/runtime
+docs: .venv/runtime ## write what is derived from the code: docs/tables.md, docs/commands.md, sql/ddl/
 	$(BIN)/python -m stedi_assets.exports
 
 # What takes minutes: Apache Spark on a standalone cluster, on a folder and on S3.
-test-cluster: .venv/test
+test-cluster: .venv/test ## test Apache Spark on a cluster: minutes
 	$(BIN)/pytest -m cluster
 
 # What takes minutes and proves a promise over many histories: tests marked `prove`.
-prove: .venv/test
+prove: .venv/test ## prove promises over many histories: many minutes
 	$(BIN)/pytest -m prove --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Generated data, unless the lake in data/ has some.
@@ -49,35 +50,28 @@ $(shell rm -rf .venv)
 endif
 
 .venv/uv:
-	$(PYTHON) -m venv .venv
+	@echo "Setting up .venv with $(PYTHON)"
+	@$(PYTHON) -m venv .venv
 	@echo "$(CURDIR)" > .venv/folder
-	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
 	@touch $@
 
 .venv/runtime: .venv/uv requirements/runtime.txt pyproject.toml
-	$(UV) --require-hashes -r requirements/runtime.txt
-	$(UV) --no-deps --editable .
+	@echo "Installing the locked packages into .venv: about 1.6 GB, one to three minutes"
+	@$(UV) --require-hashes -r requirements/runtime.txt
+	@$(UV) --no-deps --editable .
 	@touch $@
 
 .venv/test: .venv/runtime requirements/test.txt
-	$(UV) --require-hashes -r requirements/test.txt
+	@$(UV) --require-hashes -r requirements/test.txt
 	@touch $@
 
-# An instance that survives restarts.
-$(DAGSTER_HOME)/dagster.yaml: stedi_assets/cli/dagster.local.yaml
-	@mkdir -p $(@D)
-	@cp $< $@
-
-# One run at a time writes a table; the instance learns of the tables' pools again when an asset changes.
-$(DAGSTER_HOME)/pools: $(DAGSTER_HOME)/dagster.yaml .venv/runtime $(wildcard stedi_assets/assets/*.py)
-	@$(BIN)/stedi register-pools >/dev/null
-	@touch $@
-
-lock: .venv/uv
+lock: .venv/uv ## take the newest versions into requirements/
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--upgrade pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--upgrade --extra test --constraint requirements/runtime.txt pyproject.toml -o requirements/test.txt
 
-clean:
-	rm -rf .venv .dagster
+clean: ## remove .venv; the lake and its history stay
+	@echo "Removing .venv ($$(du -sh .venv 2>/dev/null | cut -f1)); make installs it anew. data/ and .dagster/ stay."
+	@rm -rf .venv

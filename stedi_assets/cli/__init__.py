@@ -11,7 +11,19 @@ from typing import Any
 
 import typer
 
-from stedi_assets.cli import doctor, files, instance, lake, privacy, published, run, spark, status, tables
+from stedi_assets.cli import (
+    dev,
+    doctor,
+    files,
+    instance,
+    lake,
+    privacy,
+    published,
+    run,
+    spark,
+    status,
+    tables,
+)
 from stedi_assets.cli.common import app
 from stedi_assets.cli.output import complain
 from stedi_assets.errors import StediError
@@ -20,6 +32,7 @@ from stedi_assets.text import printable
 
 __all__ = [
     "app",
+    "dev",
     "doctor",
     "files",
     "instance",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Every command, as ``stedi --help`` shows them.
 GROUPS = {
-    "Every day": ("run", "status", "counts", "sql", "quarantine", "upload"),
+    "Every day": ("dev", "run", "status", "counts", "sql", "quarantine", "upload"),
     "Look closer": ("tables", "diff", "doctor"),
     "Look after the lake": (
         "forget",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stedi_assets.cli.common import app, examples
+from stedi_assets.cli.instance import set_aside
 from stedi_assets.cli.output import complain, say
 from stedi_assets.settings import get_settings
 from stedi_assets.sources import SourceName
@@ -20,18 +21,29 @@ if TYPE_CHECKING:
 @app.command(
     "sample-data",
     short_help="Write generated landing files to try things on.",
-    epilog=examples("stedi sample-data --lake data", "stedi sample-data --lake big --scale 10"),
+    epilog=examples(
+        "stedi sample-data --lake data",
+        "stedi sample-data --lake big --scale 10",
+        "stedi sample-data --lake data --anew",
+    ),
 )
 def sample_data(
     lake: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write to.")],
     seed: Annotated[int, typer.Option(help="The same seed writes the same files.")] = 0,
     scale: Annotated[int, typer.Option(min=1, help="How many times the reference's size.")] = 1,
+    anew: Annotated[
+        bool,
+        typer.Option("--anew", help="First give the folder that is there another name; nothing is removed."),
+    ] = False,
 ) -> None:
     """Write generated landing files, with the row counts that they must give."""
     from rich.progress import Progress
 
     from stedi_assets.sample_data import write_sample_lake
 
+    if anew and lake.exists():
+        kept = set_aside(lake)
+        say(f"What was in {lake} is now in {kept}; remove it when you do not need it")
     with Progress(disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("Writing records", total=None)
         write_sample_lake(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     import dagster as dg
 
+# Held by the UI, and by a run of this command, in the lake's history folder.
+LOCKS = UI_LOCK, RUN_LOCK = ("dev.lock", "run.lock")
 _CONFIGURATION = Path(__file__).with_name("dagster.local.yaml")
 
 
@@ -74,8 +76,11 @@ def instance_with_pools(definitions: dg.Definitions) -> Iterator[dg.DagsterInsta
 
 
 @contextmanager
-def alone(file: Path, otherwise: str) -> Iterator[None]:
+def alone(file: Path, otherwise: str) -> Iterator[int]:
     """Hold a file's lock, which the system takes back however this process ends.
+
+    Yields:
+        The lock's descriptor; a process that inherits it holds the lock as well.
 
     Raises:
         CommandError: Another process holds it; the message is ``otherwise``.
@@ -87,7 +92,33 @@ def alone(file: Path, otherwise: str) -> Iterator[None]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CommandError(otherwise) from None
-        yield
+        yield held.fileno()
+
+
+def set_aside(lake: Path) -> Path:
+    """Give the folder of a lake, and its history, a name with the time; the lake's new folder.
+
+    Raises:
+        CommandError: A run or the UI is at work on the lake.
+    """
+    from datetime import UTC, datetime
+
+    lake = lake.resolve()
+    kept = lake.with_name(f"{lake.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    history = lake.parent / ".dagster" / lake.name
+    locked = Path(os.environ.get("DAGSTER_HOME") or history)
+    with ExitStack() as locks:
+        if locked.exists():
+            for name in LOCKS:
+                locks.enter_context(
+                    alone(
+                        history / name, f"the UI or a run is at work on {lake}: end it, then run this again"
+                    )
+                )
+        if history.exists():
+            history.rename(history.with_name(kept.name))
+        lake.rename(kept)
+    return kept
 
 
 @app.command(

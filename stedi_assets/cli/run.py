@@ -18,7 +18,7 @@ import typer
 
 from stedi_assets.cli.common import app, examples
 from stedi_assets.cli.followed import RunShown
-from stedi_assets.cli.instance import alone, instance_with_pools, use_history
+from stedi_assets.cli.instance import RUN_LOCK, alone, instance_with_pools, use_history
 from stedi_assets.cli.output import AsJson, complain, print_json
 from stedi_assets.cli.progress import Progress
 from stedi_assets.settings import get_settings
@@ -93,7 +93,7 @@ def _refresh(
     definitions = build_definitions(settings, SparkEngine.of(settings))
     chosen = _chosen(definitions, select)
     otherwise = f"another stedi run is at work on {settings.lake_uri}: let it end, then run this again"
-    with alone(folder / "run.lock", otherwise), instance_with_pools(definitions) as instance:
+    with alone(folder / RUN_LOCK, otherwise), instance_with_pools(definitions) as instance:
         _await_others(instance, progress)
         shown = RunShown.of(definitions, chosen, instance)
         progress.follow(shown)
