@@ -5,6 +5,7 @@ meets Dagster. An error of ours or of AWS becomes a failure of a run here, too.
 """
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from stedi_assets.lake.publication import RUN_ID, PublishConflictError, Staged, 
 from stedi_assets.lake.snapshot import Snapshot
 from stedi_assets.privacy.pseudonym import KEY_FINGERPRINT, fingerprint, pseudonym_key
 from stedi_assets.settings import Settings
+from stedi_assets.text import megabytes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -121,13 +123,21 @@ class LakeIOManager(dg.ConfigurableIOManager):
             dg.Failure: That happened time after time, or a file is gone that the table was made from.
         """
         attempt = context.step_context.previous_attempt_count
+        began = time.monotonic()
+        previous = obj.base.metadata.current_snapshot_id  # the commit brings the base up to date
         with computed_again(self.snapshots, obj.contract.name, attempt):
             self.snapshots.require_files()
             snapshot = publish(
                 self.lake, obj, {RUN_ID: context.run_id, **self._made_by(context, obj.contract)}
             )
         self.snapshots.published(obj.contract.name, snapshot)
-        context.add_output_metadata(publication_metadata(self.lake, obj.contract.name, snapshot))
+        context.add_output_metadata(
+            publication_metadata(self.lake, obj.contract.name, snapshot)
+            | {
+                "previous_snapshot_id": str(previous or "none"),
+                "seconds_publish": round(time.monotonic() - began, 2),
+            }
+        )
 
     def _made_by(self, context: dg.OutputContext, contract: Contract) -> dict[str, str]:
         """What the summary of a snapshot says of how a table was made: code, policies, and the key of pseudonyms."""
@@ -156,7 +166,7 @@ def publication_metadata(lake: Lake, table: str, snapshot: Snapshot) -> dict[str
         "dagster/table_name": f"{lake.database}.{table}",
         "snapshot_id": str(snapshot.snapshot_id),
         "data_files": len(snapshot.files),
-        "size_in_bytes": snapshot.bytes,
+        "size_mb": megabytes(snapshot.bytes),
     }
 
 

@@ -40,3 +40,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 def counted(number: int, noun: str) -> str:
     """A number with its noun, as in ``1 row`` and ``81,273 rows``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def megabytes(size: int) -> float:
+    """A size in bytes as people read it and as a chart shows it."""
+    return round(size / 1_000_000, 3)

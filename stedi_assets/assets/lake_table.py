@@ -51,7 +51,7 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
     checks: Mapping[str, TableCheck],
     lineage: Mapping[str, tuple[tuple[str, str], ...]] | None = None,
     rows_may_repeat: Callable[[Settings], bool] = lambda _: False,
-    figures: Callable[[Candidate], Mapping[str, int]] = lambda _: {},
+    figures: Callable[[Candidate], Mapping[str, float]] = lambda _: {},
 ) -> Callable[[Callable[..., DataFrame]], dg.AssetsDefinition]:
     """Make an asset of a function from frames to the frame of the table after which it is named.
 
@@ -106,10 +106,19 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
                 frame = function(**frames, **policies)
                 yield from _require_structure(frame, contract)
                 staged = stage(snapshots.lake, contract, frame, snapshots.engine, base, made_from)
+                computed = time.monotonic()
                 keyed = not rows_may_repeat(settings)
                 candidate, verdict = candidate_of(staged, settings, snapshots, keyed=keyed)
                 yield from _require_checks(candidate, verdict, reconcile, table_checks, staged)
-                shown = {**figures(candidate), "seconds": round(time.monotonic() - began, 2)}
+                audited = time.monotonic()
+                shown = {
+                    "rows_before": candidate.published.rows,
+                    "rows_change": candidate.rows - candidate.published.rows,
+                    **figures(candidate),
+                    # Spark computes while it writes.
+                    "seconds_compute_and_stage": round(computed - began, 2),
+                    "seconds_audit": round(audited - computed, 2),
+                }
                 yield dg.MaterializeResult(value=staged, metadata=shown)
 
         return table

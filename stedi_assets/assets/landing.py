@@ -19,6 +19,7 @@ from stedi_assets.assets.lake_table import (
 )
 from stedi_assets.assets.metadata import OWNERS, definition_metadata
 from stedi_assets.assets.raw import files_of, observation
+from stedi_assets.assets.shown import ingest_metadata
 from stedi_assets.checks import (
     CONTRACT_DESCRIPTION,
     ROW_COUNT_DESCRIPTION,
@@ -32,20 +33,16 @@ from stedi_assets.lake.pinned import PinnedSnapshots
 from stedi_assets.landing.conservation import account
 from stedi_assets.landing.ingest import KINDS, Ingest, ingest
 from stedi_assets.landing.ledger import Kind
-from stedi_assets.landing.reader import FileReport
 from stedi_assets.landing_checks import (
     DELIVERY_DESCRIPTION,
     conservation,
     delivery,
     with_unknown_fields,
-    without_rare_names,
 )
 from stedi_assets.resources import computed_again
 from stedi_assets.settings import Settings
 from stedi_assets.sources import SOURCES
 
-# A table of thousands of files is no help to anybody; the ledger has them all.
-_FILES_SHOWN = 100
 _LEDGER = CONTRACTS["landing_files"]
 
 
@@ -98,6 +95,7 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
             began = time.monotonic()
             base = {kind: snapshots.base(contract) for kind, contract in tables.items()}
             found = ingest(snapshots.lake, snapshots.engine, source, base, full_refresh=config.full_refresh)
+            read = time.monotonic()
             context.log_event(observation(source, found.listing))
             outcomes: dict[str, dict[str, CheckOutcome]] = {}
             for kind, staged in found.staged.items():
@@ -107,9 +105,12 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
                 yield from report(outcomes[tables[kind].name], tables[kind].name, staged)
             for table, of_table in outcomes.items():
                 raise_if_blocked(of_table, table)
-            shown = _metadata(found) | {"seconds": round(time.monotonic() - began, 2)}
+            audited = time.monotonic()
+            seconds = {"seconds_read": round(read - began, 2), "seconds_audit": round(audited - read, 2)}
             for kind, staged in found.staged.items():
-                yield dg.Output(staged, output_name=tables[kind].name, metadata=shown)
+                yield dg.Output(
+                    staged, output_name=tables[kind].name, metadata=ingest_metadata(found, kind) | seconds
+                )
             # Dagster asks for more when it has published both tables; a run that dies before is put right by the next.
             published = {
                 kind: snapshots.snapshot(contract.name).snapshot_id for kind, contract in tables.items()
@@ -152,44 +153,6 @@ def _entered(found: Ingest) -> dg.AssetMaterialization:
             "files_of_source": len(files),
             "files_gone": len(found.gone),
         },
-    )
-
-
-def _metadata(found: Ingest) -> dict[str, Any]:
-    """What the UI shows of an ingest: files, figures, reasons; field names, never values."""
-    files = found.records.reports
-    shown: dict[str, Any] = {
-        "files_read": len(files),
-        "files_ignored": len(found.listing.ignored),
-        "files_gone": len(found.gone),
-        "repaired": dict(found.counts.repaired),
-        "quarantined_because": dict(found.counts.reasons),
-        "unknown_fields": dict(without_rare_names(found.counts.drift)),
-    }
-    if files:
-        # Files that need a look come first, since the table is cut.
-        first = sorted(files, key=lambda item: (item.failure is None, -item.counts.quarantined))[
-            :_FILES_SHOWN
-        ]
-        shown["files"] = dg.MetadataValue.table([_file_shown(item) for item in first])
-    if found.listing.ignored:
-        shown["ignored"] = list(found.listing.ignored[:_FILES_SHOWN])
-    if found.gone:
-        shown["gone"] = found.gone[:_FILES_SHOWN]
-    return shown
-
-
-def _file_shown(item: FileReport) -> dg.TableRecord:
-    return dg.TableRecord(
-        {
-            "file": item.file.path,
-            "bytes": item.file.size,
-            "records": item.counts.records,
-            "landed": item.counts.landed,
-            "quarantined": item.counts.quarantined,
-            "repaired": sum(item.counts.repaired.values()),
-            "problem": item.failure or "",
-        }
     )
 
 

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 OWNERS = ["team:data-platform"]
 
 
-def megabytes(size: int) -> float:
-    """A size in bytes as people read it."""
-    return round(size / 1_000_000, 3)
-
-
 def definition_metadata(
     contract: Contract, origins: Mapping[str, tuple[tuple[str, str], ...]]
 ) -> dict[str, Any]:

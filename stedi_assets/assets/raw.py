@@ -8,9 +8,10 @@ from typing import Any
 
 import dagster as dg
 
-from stedi_assets.assets.metadata import OWNERS, megabytes
+from stedi_assets.assets.metadata import OWNERS
 from stedi_assets.landing.files import Listing, landing_folder
 from stedi_assets.sources import SOURCES
+from stedi_assets.text import megabytes
 
 _WHAT_A_SOURCE_DELIVERS = {
     "customer": "Snapshots of customers from the web site",

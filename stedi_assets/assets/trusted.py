@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     subset_of="customer_landing",
     reconcile=derived_checks.reconcile_trusted_customers,
     checks={"consent": derived_checks.CONSENT_OF_TRUSTED_CUSTOMERS},
+    figures=derived_checks.consent_funnel,
 )
 def customer_trusted(customer_landing: DataFrame, customer_quarantine: DataFrame) -> DataFrame:
     """Newest snapshot of each person and device, of people who consent to research now.

@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 if TYPE_CHECKING:
     from stedi_assets.records.source import Parsed
 
@@ -24,6 +26,7 @@ class Counts:
         repaired: Repairs by kind.
         drift: Records with an unknown field, by the field's name.
         reasons: Quarantined records by reason.
+        examples: For each reason, where the first such record of the file begins; of use for one file alone.
     """
 
     records: int = 0
@@ -32,17 +35,23 @@ class Counts:
     repaired: Counter[str] = field(default_factory=Counter)
     drift: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, parsed: Parsed) -> Counts:
         """Count a parsed piece of text."""
+        found = parsed.quarantined.select("reasons", "source_position").explode(
+            "reasons", empty_as_null=False
+        )
+        by_reason = found.group_by("reasons").agg(count=pl.len(), example=pl.col("source_position").min())
         return cls(
             records=parsed.records,
             landed=parsed.landed.height,
             quarantined=parsed.quarantined.height,
             repaired=Counter(parsed.repaired),
             drift=Counter(parsed.drift),
-            reasons=Counter(parsed.quarantined["reasons"].explode(empty_as_null=False).to_list()),
+            reasons=Counter(dict(by_reason.select("reasons", "count").iter_rows())),
+            examples=dict(by_reason.select("reasons", "example").iter_rows()),
         )
 
     @classmethod
@@ -60,4 +69,6 @@ class Counts:
             repaired=self.repaired + other.repaired,
             drift=self.drift + other.drift,
             reasons=self.reasons + other.reasons,
+            # The smaller position of the two.
+            examples=dict(sorted([*self.examples.items(), *other.examples.items()], reverse=True)),
         )

@@ -197,5 +197,30 @@ def test_a_run_tells_of_each_file_and_of_no_value(lake: ReadingsLake):
         ("accelerometer/landing/a.json", 3, 1, 2),
         ("accelerometer/landing/b.json", 1, 1, 0),
     ]
-    assert shown["quarantined_because"] == {"truncated": 1, "not_json": 1}
+    assert [record.data for record in shown["quarantined_because"]] == [
+        {
+            "reason": "not_json",
+            "meaning": "text that is no JSON, and no object cut short",
+            "records": 1,
+            "example_file": "accelerometer/landing/a.json",
+            "example_position": len(lines(reading(1))),
+            "to_do": "have the source correct the record, and put the corrected file in the place of this one",
+        },
+        {
+            "reason": "truncated",
+            "meaning": "an object whose text ends before it is complete",
+            "records": 1,
+            "example_file": "accelerometer/landing/a.json",
+            "example_position": len(lines(reading(1)) + b"junk\n"),
+            "to_do": "put the whole file in the place of this one",
+        },
+    ]
+    figures = {
+        name: shown[name] for name in ("records_read", "rows_added", "rows_replaced", "percent_quarantined")
+    }
+    assert figures == {"records_read": 4, "rows_added": 2, "rows_replaced": 0, "percent_quarantined": 50.0}
+    lake.deliver("a.json", lines(reading(1), reading(3)))
+    again = lake.land()
+    assert [metadata(again, table)["rows_replaced"] for table in (LANDING, QUARANTINE)] == [1, 2]
+    assert "quarantined_because" not in metadata(again, LANDING)
     assert "ann@" not in repr(shown)

@@ -1,0 +1,91 @@
+"""What the UI shows of an ingest: files, figures and reasons; names of files and fields, never a value of a record."""
+
+from typing import Any
+
+import dagster as dg
+
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.landing.ingest import Ingest
+from stedi_assets.landing.ledger import Kind
+from stedi_assets.landing.reader import FileReport
+from stedi_assets.landing_checks import percent, without_rare_names
+from stedi_assets.records.source import REASONS
+
+# A table of thousands of files is no help to anybody; the ledger has them all.
+_FILES_SHOWN = 100
+_CORRECT = "have the source correct the record, and put the corrected file in the place of this one"
+_TO_DO = {
+    "truncated": "put the whole file in the place of this one",
+    "bad_encoding": "save the file as UTF-8, and put it in the place of this one",
+    "unknown_header": "give the file a header, and put it in the place of this one",
+    "rule": f"{_CORRECT}; if the rule is too strict, change it in stedi_assets/contracts/models.py",
+}
+
+
+def ingest_metadata(found: Ingest, kind: Kind) -> dict[str, Any]:
+    """Metadata of a landing or quarantine table.
+
+    Args:
+        found: What a run read of a source.
+        kind: Which of the two tables.
+    """
+    files, counts = found.records.reports, found.counts
+    again = [entry for report in found.read if (entry := found.ledger.entries.get(report.file.path))]
+    shown: dict[str, Any] = {
+        "files_read": len(files),
+        "files_ignored": len(found.listing.ignored),
+        "files_gone": len(found.gone),
+        "records_read": counts.records,
+        "rows_added": counts.landed if kind == "landing" else counts.quarantined,
+        "rows_replaced": sum(entry.rows(kind) for entry in again),
+        "percent_quarantined": percent(counts.quarantined, counts.records),
+        "repaired": dict(counts.repaired),
+        "unknown_fields": dict(without_rare_names(counts.drift)),
+    }
+    if counts.reasons:
+        shown["quarantined_because"] = dg.MetadataValue.table(_reasons(found))
+    if files:
+        # Files that need a look come first, since the table is cut.
+        first = sorted(files, key=lambda item: (item.failure is None, -item.counts.quarantined))
+        shown["files"] = dg.MetadataValue.table([_file(item) for item in first[:_FILES_SHOWN]])
+    if found.listing.ignored:
+        shown["ignored"] = list(found.listing.ignored[:_FILES_SHOWN])
+    if found.gone:
+        shown["gone"] = found.gone[:_FILES_SHOWN]
+    return shown
+
+
+def _reasons(found: Ingest) -> list[dg.TableRecord]:
+    """Why records are in quarantine, the most frequent reason first."""
+    rules = {f"rule:{item.name}": item.reason for item in CONTRACTS[f"{found.source}_landing"].rules}
+    records = []
+    for reason, count in found.counts.reasons.most_common():
+        kind = reason.partition(":")[0]
+        example = next(report for report in found.records.reports if reason in report.counts.examples)
+        records.append(
+            dg.TableRecord(
+                {
+                    "reason": reason,
+                    "meaning": rules.get(reason) or REASONS.get(reason) or REASONS[kind],
+                    "records": count,
+                    "example_file": example.file.path,
+                    "example_position": example.counts.examples[reason],
+                    "to_do": _TO_DO.get(kind, _CORRECT),
+                }
+            )
+        )
+    return records
+
+
+def _file(item: FileReport) -> dg.TableRecord:
+    return dg.TableRecord(
+        {
+            "file": item.file.path,
+            "bytes": item.file.size,
+            "records": item.counts.records,
+            "landed": item.counts.landed,
+            "quarantined": item.counts.quarantined,
+            "repaired": sum(item.counts.repaired.values()),
+            "problem": item.failure or "",
+        }
+    )
