@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOST = "127.0.0.1"
 _PATIENCE_SECONDS = 120
+_SECONDS_TO_END = 10
 # What the end of a log says of a server that did not start.
 _LINES_SHOWN = 20
 
@@ -67,8 +68,7 @@ def dev(
                 process.wait()
             except KeyboardInterrupt:
                 say("Ending the Dagster UI")
-                process.send_signal(signal.SIGINT)
-                process.wait()
+                _end(process)
                 return
     raise CommandError(f"the Dagster UI has ended by itself{f'; see {log}' if log else ''}")
 
@@ -125,6 +125,16 @@ def _dagster(port: int, log: Path | None, lock: int) -> subprocess.Popen[bytes]:
         # Dagster holds the lock as well: it may outlive this process.
         pass_fds=[lock],
     )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End Dagster, and what it has started; it was seen to wait for more than a minute for its own servers."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
 
 
 def _end_when_told() -> None:
