@@ -55,8 +55,9 @@ class Commands(TyperGroup):
         options = [
             record
             for item in self.get_params(ctx)
-            # Completion is in the page of commands, since it does not fit on the screen.
-            if not item.name.endswith("_completion") and (record := item.get_help_record(ctx))
+            # What does not fit on the screen is in the page of commands; the first line has -h.
+            if item.name not in ("install_completion", "show_completion", "help")
+            and (record := item.get_help_record(ctx))
         ]
         for group, names in GROUPS.items():
             commands = [(name, self.commands[name]) for name in names if name in self.commands]
@@ -83,11 +84,20 @@ app = typer.Typer(
 )
 
 
+def require_folder(lake: Lake) -> None:
+    """Refuse a lake whose folder is not there, rather than find nothing in it.
+
+    Raises:
+        CommandError: There is no such folder.
+    """
+    if not lake.on_s3 and not Path(lake.uri).exists():
+        raise CommandError(f"there is no folder {lake.uri}: correct STEDI_LAKE_URI or --lake")
+
+
 def no_tables(lake: Lake) -> CommandError:
     """The error of a lake without tables."""
-    if not lake.on_s3 and not Path(lake.uri).exists():
-        return CommandError(f"there is no folder {lake.uri}: correct STEDI_LAKE_URI or --lake")
-    return CommandError(f"the lake {lake.uri} has no tables yet; make them with: make materialize")
+    require_folder(lake)
+    return CommandError(f"the lake {lake.uri} has no tables yet; make them with: stedi run")
 
 
 def left_out(tables: ReadableTables) -> str:

@@ -215,7 +215,7 @@ def _catalog(settings: Settings, lake: Lake) -> Finding:
     names = lake.table_names()
     if not names:
         return Finding(
-            "catalog", "warning", f"no tables in {settings.database} yet: make them with `make materialize`"
+            "catalog", "warning", f"no tables in {settings.database} yet: make them with `stedi run`"
         )
     return Finding("catalog", "ok", f"{len(names)} tables in the database {settings.database}")
 

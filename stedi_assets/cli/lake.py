@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stedi_assets.cli.common import app, examples
+from stedi_assets.cli.common import app, examples, require_folder
 from stedi_assets.cli.output import AsCsv, AsJson, Output, complain, number, say
 from stedi_assets.settings import get_settings
 
@@ -47,7 +47,9 @@ def upgrade() -> None:
     from stedi_assets.lake.lake import Lake
     from stedi_assets.landing.upgrade import upgrade as upgrade_lake
 
-    upgraded = upgrade_lake(Lake(get_settings()))
+    lake = Lake(get_settings())
+    require_folder(lake)
+    upgraded = upgrade_lake(lake)
     for table, rows in upgraded.items():
         say(f"{table}: {rows:,} rows upgraded")
     if upgraded:

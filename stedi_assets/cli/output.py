@@ -123,11 +123,12 @@ def print_json(value: object) -> None:
 
 
 def _print_csv(rows: list[Any]) -> None:
-    """Print rows as CSV: unchanged to a file or a program, and printable to a terminal."""
+    """Print rows as CSV, lists in them as JSON: unchanged to a file or a program, and printable to a terminal."""
     shown = sys.stdout.isatty()
     writer = csv.writer(sys.stdout, lineterminator="\n")
     for row in rows:
-        writer.writerow([printable(value) if shown and isinstance(value, str) else value for value in row])
+        cells = [json.dumps(value, default=str) if isinstance(value, list) else value for value in row]
+        writer.writerow([printable(value) if shown and isinstance(value, str) else value for value in cells])
 
 
 def _print_table(names: list[str], rows: list[list[Any]], shown: Mapping[str, Callable[[Any], str]]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stedi_assets.cli.common import CommandError, app, examples
+from stedi_assets.cli.common import CommandError, app, examples, require_folder
 from stedi_assets.cli.instance import find_history
 from stedi_assets.cli.output import Output, number, say, size
 from stedi_assets.settings import get_settings
@@ -47,6 +47,7 @@ def forget(
         raise typer.BadParameter("that is no e-mail address")
     settings = get_settings()
     lake = Lake(settings)
+    require_folder(lake)
     found = erasure.survey(lake, settings, email)
     _print_findings(found)
     if dry_run:
@@ -93,9 +94,11 @@ def rotate_key(*, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not 
     from stedi_assets.lake.lake import Lake
     from stedi_assets.privacy.pseudonym import retire_pseudonyms
 
+    lake = Lake(get_settings())
+    require_folder(lake)
     if not yes:
         typer.confirm("Empty machine_learning_curated until the next run?", abort=True)
-    rows = retire_pseudonyms(Lake(get_settings()))
+    rows = retire_pseudonyms(lake)
     say(f"machine_learning_curated: {rows:,} rows went. Set the new key, then materialize the table.")
 
 

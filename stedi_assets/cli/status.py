@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stedi_assets.cli.common import app, examples
+from stedi_assets.cli.common import app, examples, require_folder
 from stedi_assets.cli.instance import find_history
 from stedi_assets.cli.output import AsJson, iso_time, print_json, say, short_time
 from stedi_assets.settings import get_settings
@@ -38,6 +38,7 @@ def status(*, as_json: AsJson = False) -> None:
 
     settings = get_settings()
     lake = Lake(settings)
+    require_folder(lake)
     repository = build_definitions(settings, SparkEngine.of(settings)).get_repository_def()
     state = {
         "lake": lake.uri,

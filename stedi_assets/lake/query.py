@@ -31,7 +31,7 @@ _DUCKDB_TYPES = {"string": "VARCHAR", "long": "BIGINT", "double": "DOUBLE", "lis
 _EXPLAIN = re.compile(r"EXPLAIN\s+(?:ANALYZE\s+)?(?:\([^()]*\)\s*)?(.*)", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"\w+")
 _UNKNOWN_TABLE = re.compile(r"Catalog Error: Table with name (.+) does not exist!")
-_NO_TABLES = "the lake has no tables yet; make them with: make materialize"
+_NO_TABLES = "the lake has no tables yet; make them with: stedi run"
 # What asks which tables there are, rather than for tables by name.
 _OF_THE_CATALOG = re.compile(r"\b(?:show\b|information_schema\b|(?:duckdb|pg|sqlite)_)", re.IGNORECASE)
 

@@ -39,7 +39,7 @@ def test_counts_as_json(stedi, graph):
 def test_counts_of_an_empty_lake_says_what_to_do_and_makes_nothing(stedi, tmp_path, command):
     code, out, err = stedi(*command, lake=str(tmp_path))
     assert (code, out) == (1, "")
-    assert err == f"stedi: the lake {tmp_path} has no tables yet; make them with: make materialize\n"
+    assert err == f"stedi: the lake {tmp_path} has no tables yet; make them with: stedi run\n"
     assert list(tmp_path.iterdir()) == []
 
 

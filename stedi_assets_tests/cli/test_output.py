@@ -154,8 +154,20 @@ def test_a_shell_completes_commands():
 
 
 def test_a_folder_that_does_not_exist_is_named(stedi, tmp_path):
-    for command in (["counts"], ["quarantine"]):
+    commands = [[name] for name in ("counts", "quarantine", "tables", "diff", "status", "upgrade")]
+    for command in [
+        *commands,
+        ["rotate-key"],
+        ["forget", "ann@example.org"],
+        ["sql", "FROM customer_trusted"],
+    ]:
         assert stedi(*command, lake=f"{tmp_path}/gone")[::2] == (
             1,
             f"stedi: there is no folder {tmp_path}/gone: correct STEDI_LAKE_URI or --lake\n",
         )
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_list_is_json_in_csv(capsys):
+    Output(as_csv=True).rows(("a",), [(["x", "y"],)])
+    assert capsys.readouterr().out == 'a\n"[""x"", ""y""]"\n'

@@ -132,7 +132,7 @@ def test_a_source_that_does_not_exist_is_named_with_those_that_do(stedi, lake):
 def test_a_lake_without_tables_says_how_to_make_them_and_is_left_as_it_is(stedi, tmp_path):
     result = stedi(tmp_path)
     assert isinstance(result.exception, CommandError)
-    assert "make materialize" in str(result.exception)
+    assert "stedi run" in str(result.exception)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -113,7 +113,7 @@ def test_a_query_of_an_empty_lake_says_what_to_do(stedi, tmp_path):
     code, _, err = stedi("sql", "SELECT * FROM customer_trusted", lake=str(tmp_path))
     assert code == 1
     assert err == (
-        "stedi: there is no table customer_trusted; the lake has no tables yet; make them with: make materialize\n"
+        "stedi: there is no table customer_trusted; the lake has no tables yet; make them with: stedi run\n"
     )
 
 
