@@ -187,8 +187,10 @@ def raise_if_blocked(outcomes: Mapping[str, CheckOutcome], table: str) -> None:
     Raises:
         dg.Failure: A check blocks; what is published stays as it was. A retry would find the same rows.
     """
-    if failed := [f"{name}: {outcome.description}" for name, outcome in outcomes.items() if outcome.blocks]:
-        raise dg.Failure(f"{table} failed its check {' And '.join(failed)}", allow_retries=False)
+    if failed := [
+        f"{name} failed: {outcome.description}" for name, outcome in outcomes.items() if outcome.blocks
+    ]:
+        raise dg.Failure(f"{table}: {' '.join(failed)}", allow_retries=False)
 
 
 def _require_checks(

@@ -145,7 +145,9 @@ class RunShown:
             self.landed[source] += rows
         elif kind == "quarantine":
             self.quarantined[source] += rows
-            self.reasons.update(getattr(materialization.metadata.get("quarantined_because"), "value", {}))
+            because = materialization.metadata.get("quarantined_because")
+            for record in getattr(because, "records", []):
+                self.reasons[record.data["reason"]] += record.data["records"]
 
     def _take_failure(self, event: Any, tables: list[TableShown]) -> None:  # noqa: ANN401 - as in ``take``
         for table in tables:
