@@ -159,7 +159,6 @@ def test_a_folder_that_does_not_exist_is_named(stedi, tmp_path):
         *commands,
         ["rotate-key"],
         ["forget", "ann@example.org"],
-        ["sql", "FROM customer_trusted"],
     ]:
         assert stedi(*command, lake=f"{tmp_path}/gone")[::2] == (
             1,
