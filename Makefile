@@ -28,8 +28,9 @@ test: .venv/test ## run every check: ten minutes
 	$(BIN)/dg check defs
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(COVERAGE)
 
-docs: .venv/runtime ## write what is derived from the code: docs/tables.md, docs/commands.md, sql/ddl/
+docs: .venv/test ## write what is derived from the code (docs/tables.md, sql/ddl/ and more), and build the site
 	$(BIN)/python -m stedi_assets.exports
+	$(BIN)/zensical build --strict --clean
 
 # What takes minutes: Apache Spark on a standalone cluster, on a folder and on S3.
 test-cluster: .venv/test ## test Apache Spark on a cluster: minutes
@@ -70,7 +71,9 @@ lock: .venv/uv ## take the newest versions into requirements/
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--upgrade pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--upgrade --extra test --constraint requirements/runtime.txt pyproject.toml -o requirements/test.txt
+		--upgrade --extra postgres --constraint requirements/runtime.txt pyproject.toml -o requirements/postgres.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--upgrade --extra test --extra docs --constraint requirements/runtime.txt pyproject.toml -o requirements/test.txt
 
 clean: ## remove .venv; the lake and its history stay
 	@echo "Removing .venv ($$(du -sh .venv 2>/dev/null | cut -f1)); make installs it anew. data/ and .dagster/ stay."

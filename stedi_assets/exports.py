@@ -1,20 +1,26 @@
 """What is derived from the code and committed: Athena DDL and documentation. ``make docs`` writes it.
 
-What is in a file belongs in ``contracts.ddl``, ``contracts.docs`` and ``cli.page``.
+What is in a file belongs in ``contracts.ddl``, ``contracts.docs``, ``contracts.diagram`` and ``cli.page``.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import dagster as dg
+import yaml
 
 from stedi_assets.assets import curated, landing, trusted
 from stedi_assets.cli.page import commands_page
 from stedi_assets.contracts.ddl import athena_ddl
+from stedi_assets.contracts.diagram import asset_graph
 from stedi_assets.contracts.docs import tables_page
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.settings import Settings
+from stedi_assets.sources import SOURCES
+
+_SAMPLE = Path(__file__).parents[1] / "data/expected_row_counts.yaml"
 
 
 def exports() -> dict[str, str]:
@@ -25,8 +31,17 @@ def exports() -> dict[str, str]:
     pages = {
         "docs/tables.md": tables_page(CONTRACTS.values(), made_from()),
         "docs/commands.md": commands_page(),
+        "docs/images/flow.svg": asset_graph(SOURCES, made_from(), sample_counts()),
     }
     return ddl | pages
+
+
+def sample_counts() -> dict[str, str]:
+    """For each table its rows on the sample lake, and for each source how many files it has."""
+    expected = yaml.safe_load(_SAMPLE.read_text())
+    rows = {table: f"{rows:,}" for table, rows in expected["row_counts"]["default"].items()}
+    files = Counter(name.partition("/")[0] for name in expected["landing_files"])
+    return rows | {f"{source}_files": f"{n} file{'s' * (n > 1)}" for source, n in files.items()}
 
 
 def made_from() -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """The committed exports are what the contracts give, and say all that a contract says."""
 
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 import sqlglot
@@ -8,13 +9,15 @@ from sqlglot import exp
 
 from stedi_assets.contracts.contract import Column, Contract
 from stedi_assets.contracts.ddl import athena_ddl
-from stedi_assets.contracts.docs import CONDITIONS, tables_page
+from stedi_assets.contracts.docs import CONDITIONS
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.predicates import SUPPORTED_CHECKS
-from stedi_assets.exports import exports, made_from, main
+from stedi_assets.exports import exports, made_from, main, sample_counts
 from stedi_assets.lake.iceberg import iceberg_schema
 from stedi_assets.records.source import REASONS, REPAIRS
+from stedi_assets.sources import SOURCES
 
+SVG = "{http://www.w3.org/2000/svg}"
 REPOSITORY = Path(__file__).parents[1]
 ATHENA_TYPES = {"string": "STRING", "long": "BIGINT", "double": "DOUBLE", "list<string>": "ARRAY<STRING>"}
 
@@ -134,6 +137,15 @@ def test_the_page_shows_how_tables_come_from_each_other():
         "step_trainer_trusted",
     ]
     assert "- Made from: `customer_trusted`, `accelerometer_trusted`\n" in section("customer_curated")
-    page = tables_page(CONTRACTS.values(), made_from())
-    assert "customer[(customer files)] --> customer_landing\n" in page
-    assert "customer_curated --> step_trainer_trusted\n" in page
+
+
+def test_the_picture_has_every_table_with_its_rows_and_an_arrow_for_every_input():
+    picture = ET.fromstring(exports()["docs/images/flow.svg"])
+    texts = [text.text for text in picture.iter(f"{SVG}text")]
+    rows = {table: rows for table, rows in sample_counts().items() if table in CONTRACTS}
+    assert set(rows) == set(CONTRACTS) - {"landing_files"}
+    assert not set(rows.values()) - set(texts)
+    assert "machine_learning_curated" in texts
+    arrows = [path for path in picture.iter(f"{SVG}path") if path.get("marker-end")]
+    from_files = 2 * len(SOURCES)
+    assert len(arrows) == from_files + sum(map(len, made_from().values()))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _WIDTH = 80
 _BEGINNING = """# Commands
 
-`stedi` works on the lake that `--lake` or the environment names (see *Settings* in the [README](../README.md)). This
+`stedi` works on the lake that `--lake` or the environment names (see [settings](settings.md)). This
 page is the help of each command; `make docs` writes it. An error is one sentence and exit code 1; wrong usage is exit
 code 2.
 

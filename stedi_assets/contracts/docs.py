@@ -36,6 +36,8 @@ goes to quarantine, and a table that breaks it is not published. A rule of sever
 that break it are counted and shown. An absent value keeps every rule on values. A table is not published either if a
 value that may not be absent is absent, or if two rows have one key.
 """
+_FLOW = """![Which table is made from which, with the rows of the sample lake](images/flow.svg)
+"""
 _REASONS_HEAD = """## Why a record is in quarantine
 
 A quarantine table has these `reasons`. A reason that concerns a field carries the name of the field, as in
@@ -59,7 +61,7 @@ def tables_page(contracts: Iterable[Contract], made_from: Mapping[str, Sequence[
     contracts = list(contracts)
     parts = [
         _HEAD,
-        _flow(contracts, made_from),
+        _FLOW,
         *(_table(contract, made_from.get(contract.name, ())) for contract in contracts),
         _REASONS_HEAD,
         _rows(("reason", "meaning"), ((f"`{name}`", meaning) for name, meaning in REASONS.items())),
@@ -67,21 +69,6 @@ def tables_page(contracts: Iterable[Contract], made_from: Mapping[str, Sequence[
         _rows(("repair", "meaning"), ((f"`{name}`", meaning) for name, meaning in REPAIRS.items())),
     ]
     return "\n".join(parts)
-
-
-def _flow(contracts: Sequence[Contract], made_from: Mapping[str, Sequence[str]]) -> str:
-    """The tables and what they are made from, as a diagram that GitHub draws."""
-    arrows = [
-        f"    {origin} --> {contract.name}"
-        for contract in contracts
-        for origin in made_from.get(contract.name, ())
-    ]
-    sources = [
-        f"    {source}[({source} files)] --> {source}_{kind}"
-        for kind in ("landing", "quarantine")
-        for source in (c.name.removesuffix("_landing") for c in contracts if c.name.endswith("_landing"))
-    ]
-    return "\n".join(["```mermaid", "flowchart LR", *sources, *arrows, "```", ""])
 
 
 def _table(contract: Contract, made_from: Sequence[str]) -> str:
