@@ -13,12 +13,11 @@ from pandera.pyspark import Check, DataFrameModel
 
 from stedi_assets.contracts.contract import Contract, block, column, contract_of, warn
 from stedi_assets.contracts.folders import FOLDERS
+from stedi_assets.records.identity import PERSON_PATTERN
 from stedi_assets.records.source import EARLIEST_MS, LATEST_MS
 from stedi_assets.sources import SOURCES
 
-# In classes that mean the same to Java and Rust, by which the engines match, and to Python, by which pandera checks
-# the pattern; \s and \d do not.
-_PERSON = r"^[^@ \t\n\r\f\x0B]+@[^@ \t\n\r\f\x0B]+$"
+# In classes that mean the same to Java and Rust, by which the engines match; \s and \d do not.
 _UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _MS_REASON = "Times are epoch milliseconds; a value outside 2000 to 2100 is in another unit or not a time."
 
@@ -32,8 +31,8 @@ def _person(field: str) -> Any:
         block(
             "str_matches",
             f"{field}_is_e_mail",
-            "People are matched by e-mail across sources.",
-            pattern=_PERSON,
+            "People are matched by e-mail across sources; more than an address may name another person.",
+            pattern=PERSON_PATTERN,
         ),
         description=f"The person: {field} in one spelling, by which people are matched; see docs/tables.md.",
         privacy="direct identifier",

@@ -127,9 +127,11 @@ def _texts(stream: BinaryIO) -> Iterator[bytes]:
 
 def _occurrences(person: str, text: bytes) -> int:
     """How often a text names a person; once, if it spells the person otherwise than the tables do."""
-    is_plain = text.isascii() and b"\\" not in text
-    if is_plain and person.encode().translate(None, _BLANKS) not in text.translate(None, _BLANKS).lower():
-        # Nothing but case and blanks could hide an address here. Looking further takes fifty times as long.
+    is_plain = text.isascii() and not any(mark in text for mark in (b"\\", b"%", b"&"))
+    before, _, _ = person.partition("@")
+    if is_plain and before.encode().translate(None, _BLANKS) not in text.translate(None, _BLANKS).lower():
+        # Nothing but case and blanks could hide what is before the @ here; a domain may be in Punycode. Looking further
+        # takes fifty times as long.
         return 0
     shown = text.decode(errors="backslashreplace")
     if person not in mentions_in(shown).persons:

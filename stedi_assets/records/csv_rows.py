@@ -26,7 +26,7 @@ from stedi_assets.records.outcome import Outcome
 from stedi_assets.records.split import BOM, MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from stedi_assets.records.source import Field, Parsed, Source
 
@@ -178,10 +178,11 @@ def _mentions(headers: list[tuple[int, Header]], row: str, start: int) -> Mentio
     header = headers[bisect_right(headers, start, key=itemgetter(0)) - 1][1]
     values = _values(row)
     found = mentions_in(row)
-    emails = _values_of(header, values, PERSON_FIELDS)
-    times = _values_of(header, values, (SNAPSHOT_FIELD,))
+    emails = _values_of(header, values, lambda name: _ends_with(name, PERSON_FIELDS))
+    serials = _values_of(header, values, lambda name: _ends_with(name, DEVICE_FIELDS))
+    times = _values_of(header, values, lambda name: name.casefold() == SNAPSHOT_FIELD.casefold())
     persons = sorted({*found.persons, *persons_of(emails)})
-    devices = sorted({*found.devices, *devices_of(_values_of(header, values, DEVICE_FIELDS))})
+    devices = sorted({*found.devices, *devices_of(serials)})
     certain = (
         _ROW.fullmatch(row.encode())
         and len(values) == len(header.names)
@@ -191,9 +192,13 @@ def _mentions(headers: list[tuple[int, Header]], row: str, start: int) -> Mentio
     return Mentions(persons, devices, snapshot_time(times[0]) if certain else None)
 
 
-def _values_of(header: Header, values: list[str], fields: tuple[str, ...]) -> list[str]:
-    """The values of a row that stand in the columns of some fields, counted from both ends of the row."""
-    wanted = {field.casefold() for field in fields}
-    columns = [column for column, name in enumerate(header.names) if name.casefold() in wanted]
+def _values_of(header: Header, values: list[str], is_wanted: Callable[[str], bool]) -> list[str]:
+    """The values of a row that stand in the columns of some names, counted from both ends of the row."""
+    columns = [column for column, name in enumerate(header.names) if is_wanted(name)]
     places = {place for column in columns for place in (column, len(values) - len(header.names) + column)}
     return [values[place] for place in sorted(places) if 0 <= place < len(values)]
+
+
+def _ends_with(name: str, fields: tuple[str, ...]) -> bool:
+    """Whether a name of a column is a field's, or ends with it: ``serial_number``, ``customer e-mail``."""
+    return re.sub(r"[\W_]", "", name).casefold().endswith(tuple(field.casefold() for field in fields))

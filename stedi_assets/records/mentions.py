@@ -7,14 +7,25 @@ is none. The columns of a CSV row belong in ``csv_rows``.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote
 
 import polars as pl
 
 from stedi_assets.records.convert import Fraction, Integer, Members, bigint
-from stedi_assets.records.identity import DEVICE_FIELDS, PERSON_FIELDS, device_of, person_of, visible
+from stedi_assets.records.identity import (
+    DEVICE_FIELDS,
+    NO_DOMAIN,
+    NO_LOCAL,
+    ODD_START,
+    PERSON_FIELDS,
+    device_of,
+    folded,
+    person_of,
+)
 from stedi_assets.records.source import EARLIEST_MS, LATEST_MS
 
 if TYPE_CHECKING:
@@ -31,14 +42,28 @@ MENTIONS_SCHEMA: dict[str, Any] = {
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([bfnrt"/\\]))')
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 # A quote that opens, and no apostrophe.
-_OPENING_QUOTE = re.compile(r"(?<![\w'`\u2018\u2019])['`\u2018\u2019\u201a\u201b]")
-# An address reaches as far as its characters do: o'neill@example.org does not name neill@example.org. RFC 5322 allows
-# bars and braces in it; they stand between fields far more often.
-_NO_ADDRESS = r"\s\"\u201c-\u201f\u00ab\u00bb()\[\]{}|,:;<>\\@"
-_ADDRESS = re.compile(rf"(?<![^{_NO_ADDRESS}])[^{_NO_ADDRESS}]++@[\w.\-]++")
+_OPENING_QUOTE = re.compile(rf"(?<![^{NO_LOCAL}!#-&*+\-./=?^~])['`]|[\u201a\u201b]")
+_SPELLED_OUT = re.compile(r"(?<!\s)\s*+[(\[{<]\s*+(?:(at)|dot)\s*+[)\]}>]\s*+")
+# An address reaches as far as its characters do: o'neill@example.org does not name neill@example.org.
+_ADDRESS = re.compile(rf"(?<![^{NO_LOCAL}])[^{NO_LOCAL}]++@[^{NO_DOMAIN}]++")
+# An address may have these, and a file may have them between fields. A quoted text that is an address is none but that.
+_SEPARATOR = re.compile(rf'"(?![!#-&*/=?^~])[^{NO_LOCAL}]++@[^{NO_DOMAIN}]++"|[!#-&*/=?^~]')
+_UNQUOTED_SEPARATOR = re.compile(r"[\x00-\x1f!#-&*+/=?^|~]")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _UUID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])")
-_VALUE = r"""["']?\s*+[:=]\s*+(?:"((?:[^"\\\n]|\\.)*+)|'([^'\n]*+)|([^\s,;{}\[\]"']++))"""
-_FIELD = re.compile(rf"\b({'|'.join((*PERSON_FIELDS, *DEVICE_FIELDS))}){_VALUE}", re.IGNORECASE)
+_PEOPLE, _DEVICES = (
+    "|".join(re.sub("(?=[A-Z])", r"[\\W_]?+", field) for field in fields)
+    for fields in (PERSON_FIELDS, DEVICE_FIELDS)
+)
+_SCALAR = r"""(?:"((?:[^"\\\n]|\\.)*+)|'([^'\n]*+)|([^\s,;{}\[\]"']++))"""
+# The values of an array or an object, up to the next bracket in it. It is looked at without passing it: there may be
+# fields in it.
+_VALUES = r"""(?:[^"\[\]{}]|"(?:[^"\\\n]|\\.)*+"?+)*+"""
+_NESTED = rf"""(?=((?:[\[{{]\s*+(?:"[^"\\\n]*+"\s*+:\s*+)?+){{1,4}}+{_VALUES}(?:[\]}}]\s*+,\s*+[\[{{]{_VALUES})*+))"""
+_FIELD = re.compile(
+    rf"""(?:({_PEOPLE})|{_DEVICES})["']?\s*+[:=]>?+\s*+(?:{_SCALAR}|{_NESTED})""", re.IGNORECASE
+)
+_NAME_OR_VALUE = re.compile(rf"""(?:"[^"\\\n]*+"|'[^'\n]*+')\s*+:|{_SCALAR}["']?+""")
 # An object of plain members that is cut: the members that are whole, and the name of the next one if it is whole.
 _TEXT, _OPEN_TEXT = (rf'"(?:[^"\\\n]|\\.)*+{end}' for end in ('"', r"\\?\Z"))
 _PLAIN_VALUE = rf'(?:{_TEXT}|[^\s{{}}\[\]",:\\]++)\s*+'
@@ -67,17 +92,18 @@ def mentions_in(text: str) -> Mentions:
     """Find whom a text names: JSON, or CSV of which no header is known."""
     people: set[str] = set()
     devices: set[str] = set()
-    level = text
-    for level in _unescaped(text):
-        for name, *values in map(re.Match.groups, _FIELD.finditer(level)):
-            as_written, *meant = _unescaped("".join(value or "" for value in values))
-            (people if name.lower() in PERSON_FIELDS else devices).update(meant or [as_written])
-    whole = visible(level).lower()
-    people.update(found[0] for found in _ADDRESS.finditer(_OPENING_QUOTE.sub(" ", whole)))
-    devices.update(found[0] for found in _UUID.finditer(whole))
+    *_, plain = levels = [*_unescaped(text)]
+    readings = [*_readings(plain)]
+    for level in dict.fromkeys(levels + readings):
+        for field in _FIELD.finditer(level):
+            (people if field[1] else devices).update(_values_of(field))
+    wholes = [*map(folded, dict.fromkeys(readings))]
+    for whole in wholes:
+        people.update(_addresses_in(whole))
+        devices.update(_UUID.findall(whole))
     persons = persons_of(people)
     # Nobody can tell whose the time is.
-    in_doubt = len(persons) > 1 or whole.count("{") > 1
+    in_doubt = len(persons) > 1 or wholes[0].count("{") > 1
     return Mentions(persons, devices_of(devices), None if in_doubt else _snapshot_in(text))
 
 
@@ -127,6 +153,32 @@ def _snapshot_in(text: str) -> int | None:
         return None
     values = {name.casefold(): value for name, value in record}
     return snapshot_time(values.get(SNAPSHOT_FIELD.casefold())) if len(values) == len(record) else None
+
+
+def _values_of(field: re.Match[str]) -> Iterator[str]:
+    """What stands in a field of a text, in an array and an object too, without escapes."""
+    _, *scalar, nested = field.groups()
+    found = [scalar] if nested is None else map(re.Match.groups, _NAME_OR_VALUE.finditer(nested))
+    for groups in found:
+        as_written, *meant = _unescaped("".join(group or "" for group in groups))
+        yield from meant or [as_written]
+        yield _UNQUOTED_SEPARATOR.split(groups[-1] or "")[0]
+
+
+def _readings(text: str) -> Iterator[str]:
+    """The ways in which a text may be meant: as it is, as a URL or HTML writes it, and with controls between fields."""
+    yield text
+    yield (plain := html.unescape(unquote(text)))
+    yield _CONTROL.sub(" ", plain)
+
+
+def _addresses_in(text: str) -> Iterator[str]:
+    """The addresses in a folded text, and what they are without what an address seldom begins and never ends with."""
+    text = _SPELLED_OUT.sub(lambda word: "@" if word[1] else ".", text)
+    text = _OPENING_QUOTE.sub(" ", text)
+    apart = _SEPARATOR.sub(lambda found: found[0] if len(found[0]) > 1 else " ", text)
+    for address in {*_ADDRESS.findall(text), *_ADDRESS.findall(apart)}:
+        yield from (address, address.lstrip(ODD_START).rstrip("_.-"))
 
 
 def _unescaped(text: str) -> Iterator[str]:

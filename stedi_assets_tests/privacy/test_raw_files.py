@@ -18,6 +18,9 @@ from stedi_assets_tests.builders.three_people import VIC
         (b'{"friend": "vic.tim\\u0040example.org"}', 1),
         ('{"friend": "vic.tim\u200b@EXAMPLE.org"}'.encode(), 1),
         (b'{"user": "vic.tim @example.org"}', 1),
+        (b"vic.tim%40example.org", 1),
+        (b"vic.tim(at)example.org", 1),
+        (b"1^vic.tim@example.org^0", 1),
         (b"\xff" + b"." * 10 + f" {VIC}".encode(), 1),
         # Addresses of others, which contain the person's.
         (f"o'{VIC}, x{VIC}, {VIC}.au, é{VIC}".encode(), 0),
@@ -36,3 +39,9 @@ def test_an_address_is_found_in_any_spelling(tmp_path, text, times):
 def test_an_address_is_found_wherever_a_line_is_cut(tmp_path, before):
     deliver(tmp_path, "customer", b" " * before + VIC.encode() + b" " * 1024 * 1024, "glued.json")
     assert mentions(Lake(Settings(lake_uri=str(tmp_path))), VIC) == {"customer/landing/glued.json": 1}
+
+
+def test_an_address_is_found_in_punycode(tmp_path):
+    deliver(tmp_path, "customer", b'{"friend": "ann@XN--bcher-kva.org"}', "notes.txt")
+    found = mentions(Lake(Settings(lake_uri=str(tmp_path))), "ann@b\u00fccher.org")
+    assert found == {"customer/landing/notes.txt": 1}

@@ -1,5 +1,6 @@
 """Whose a record is: one person for every spelling of an address, one device for every spelling of a serial number."""
 
+import json
 import unicodedata
 
 import polars as pl
@@ -7,7 +8,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stedi_assets.records.identity import device_of, named, person_of, visible, with_identities
+from stedi_assets.records.identity import (
+    PERSON_PATTERN,
+    device_of,
+    named,
+    person_of,
+    visible,
+    with_identities,
+)
+from stedi_assets.records.mentions import mentions_in
+from stedi_assets.records.rules import failing
+from stedi_assets.records.source import Rule
 
 STABLE = settings(derandomize=True, deadline=None, database=None)
 ANN = "ann@example.org"
@@ -39,10 +50,100 @@ def test_whatever_is_around_an_address_it_names_the_same_person(before, after, s
         "a\u00adnn@exam\u200bple.org",
         "ann@example.org\u0000",
         "ANN@EXAMPLE.ORG",
+        "ann@example\u3002org",
+        "ann@example\uff61org",
+        "ann@example\uff0eorg\u3002",
     ],
 )
 def test_forms_of_characters_and_invisible_ones_make_no_other_person(spelling):
     assert person_of(spelling) == ANN
+
+
+@pytest.mark.parametrize(
+    ("spelling", "person"),
+    [
+        ("NE\u0130LL@X.ORG", "neill@x.org"),
+        ("nei\u0307ll@x.org", "neill@x.org"),
+        ("ne\u0131ll@x.org", "neill@x.org"),
+        ("Stra\u00dfe@x.org", "strasse@x.org"),
+        ("o\u2019neill@x.org", "o'neill@x.org"),
+        ("o\u00b4neill@x.org", "o'neill@x.org"),
+        ("a@XN--bcher-kva.org", "a@b\u00fccher.org"),
+        ("a@sub.xn--bcher-kva.xn--p1ai", "a@sub.b\u00fccher.\u0440\u0444"),
+        ("a@xn--strae-oqa.org", "a@strasse.org"),
+        # No Punycode, and none that stands for text.
+        ("a@xn--\u00fc.org", "a@xn--\u00fc.org"),
+        ("a@xn--99999999.org", "a@xn--99999999.org"),
+        ("xn--bcher-kva@x.org", "xn--bcher-kva@x.org"),
+    ],
+)
+def test_letters_of_one_meaning_make_no_other_person(spelling, person):
+    assert person_of(spelling) == person
+    assert named(pl.Series([spelling]), person_of).to_list() == [person]
+
+
+LANDS = Rule("is_person", "person", "str_matches", (PERSON_PATTERN,))
+# Whatever no address has at an end, or has there far less often than something else has put it there. An underscore
+# before an address is of the address.
+DECORATION = [
+    *(
+        chr(code)
+        for code in range(0x3000)
+        if unicodedata.category(chr(code)) in ("Cc", "Cf", "Zs", "Zl", "Zp")
+    ),
+    *"!#$%&'*+-./=?^`{|}~()<>[]:;@,\\\"",
+    *"\u2022\u00b7\u2013\u2014\u2026\u25cf\u25aa\u2713\u00a7\u00bf\u00a1\ufffd\u300c\u300d\U0001f4e7",
+]
+decorated_before = st.lists(st.sampled_from([*DECORATION, "mailto:", "Ann "]), max_size=3).map("".join)
+decorated_behind = st.lists(
+    st.sampled_from([*DECORATION, "_", "?subject=hi", "|x", "(home)", ";bob@example.org"]), max_size=3
+).map("".join)
+
+
+@given(decorated_before, decorated_behind, st.booleans())
+@example("*", "*", True)
+@example("", "(home)", True)
+@example("", "|x", False)
+@example("(", ")", False)
+@settings(STABLE, max_examples=3000)
+def test_more_than_an_address_is_the_person_or_lands_as_nobody_and_names_the_person(before, behind, as_json):
+    email = before + ANN + behind
+    rows = pl.DataFrame({"person": [person_of(email)]})
+    if rows.filter(~failing(LANDS)).is_empty():
+        raw_text = json.dumps({"email": email, "serialNumber": "S"}) if as_json else f"1,{email},2"
+        assert ANN in mentions_in(raw_text).persons
+    else:
+        assert person_of(email) == ANN
+
+
+@given(anything, anything)
+@settings(STABLE, max_examples=2000)
+def test_a_text_names_each_person_that_may_land(before, behind):
+    person = person_of(f"{before}a@b{behind}")
+    if not pl.DataFrame({"person": [person]}).filter(~failing(LANDS)).is_empty():
+        assert person in mentions_in(json.dumps({"email": person})).persons
+        assert person in mentions_in(person).persons
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ann@example.org",
+        "o'ann@example.org",
+        "\u00e9ann@example.org",
+        "ann@example.org_x",
+        "bob&ann@example.org",
+        "first+tag@example.org",
+        "_ann_@example.org",
+        "ann!#$%&*+-/=?^`~@example.org",
+        "\u0430\u043d\u043d\u0430@\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444",
+        "a@paral\u00b7lel.cat",
+        "a@\u65e5\u672c\u3005.jp",
+    ],
+)
+def test_an_address_lands_as_it_is(address):
+    assert person_of(address) == address
+    assert not pl.DataFrame({"person": [address]}).filter(~failing(LANDS)).is_empty()
 
 
 @pytest.mark.parametrize(

@@ -23,15 +23,34 @@ UUID = "00000000-0000-4000-8000-000000000001"
     [
         ('{"email": "Ann@X.org"', ["ann@x.org"]),
         ("o'neill@x.org", ["o'neill@x.org"]),
-        ('"o\u2019neill@x.org"', ["o\u2019neill@x.org"]),
+        ('"o\u2019neill@x.org"', ["o'neill@x.org"]),
         ("o''neill@x.org", ["o''neill@x.org"]),
         ("éneill@x.org", ["éneill@x.org"]),
         (r'"\u00e9neill@x.org"', ["éneill@x.org"]),
         (r"\xe9neill@x.org", ["éneill@x.org"]),
-        ("bob&neill@x.org", ["bob&neill@x.org"]),
+        ('"bob&neill@x.org"', ["bob&neill@x.org"]),
+        ('{"email":"bob&neill@x.org","s', ["bob&neill@x.org"]),
+        ("first+tag@x.org", ["first+tag@x.org"]),
         ("neill@x.org_x", ["neill@x.org_x"]),
         ("neill@x.org.uk", ["neill@x.org.uk"]),
-        ("a.b+c%d/e=f!g#h$i*j?k^l~m-n_o@x.org", ["a.b+c%d/e=f!g#h$i*j?k^l~m-n_o@x.org"]),
+        ('"a.b+c%d/e=f!g#h$i*j?k^l~m-n_o@x.org"', ["a.b+c%d/e=f!g#h$i*j?k^l~m-n_o@x.org"]),
+        # Perhaps a separator.
+        ("bob&neill@x.org", ["bob&neill@x.org", "neill@x.org"]),
+        ("S1^neill@x.org^0", ["neill@x.org", "s1^neill@x.org"]),
+        ("email=neill@x.org&t=1", ["email=neill@x.org", "neill@x.org", "neill@x.org&t=1"]),
+        ("ann@x.org/neill@x.org", ["ann@x.org", "neill@x.org"]),
+        ('{"m":"S1~neill@x.org~0"}', ["neill@x.org", "s1~neill@x.org"]),
+        ("S1\x01neill@x.org\x010", ["neill@x.org", "s1neill@x.org0"]),
+        ('{"m":"S1\\u001fneill@x.org\\u001f"}', ["neill@x.org", "s1neill@x.org"]),
+        ('"+neill@x.org"', ["+neill@x.org", "neill@x.org"]),
+        ("neill@x.org-", ["neill@x.org", "neill@x.org-"]),
+        # Written for machines, or against them.
+        ("neill%40x.org", ["neill@x.org"]),
+        ("neill&#64;x.org neill&commat;y.org", ["neill@x.org", "neill@y.org"]),
+        ("neill(at)x.org, bob [AT] x (dot) org", ["bob@x.org", "neill@x.org"]),
+        ("mailto:neill@x.org?subject=a", ["neill@x.org"]),
+        ("neill@xn--bcher-kva.org neill@x\u3002org", ["neill@bücher.org", "neill@x.org"]),
+        ("NE\u0130LL@X\u0130.ORG", ["neill@xi.org"]),
         ("'neill@x.org'", ["neill@x.org"]),
         ("`neill@x.org`", ["neill@x.org"]),
         ("\u201cneill@x.org\u201d", ["neill@x.org"]),
@@ -65,11 +84,29 @@ def test_addresses_are_found_whole(text, persons):
         (r'{"serialN\u0075mber":"\u0053-1"', ["s-1"]),
         ('{"Items":[{"serialNumber":"a b"},{"serialNumber":"c"}]}', ["a b", "c"]),
         ('{"serialNumber": "S-1', ["s-1"]),
-        ("serialNumber=S-1&x=2", ["s-1&x=2"]),
+        ('{"serialNumber":["S-1", 2,"S[3]"]}', ["2", "s-1", "s[3]"]),
+        ('{"serialNumber":{"id":"S-1"}}', ["s-1"]),
+        ('{"serialNumber":{"a":{"id":"S-1","b":"S-2', ["s-1", "s-2"]),
+        ('{"serialNumber":[{"id":"S-1"},{"id":"S-2"}],"phone":"3"}', ["s-1", "s-2"]),
+        ("{'serialNumber': {'id': 'S-1'}}", ["s-1"]),
+        ('{"user":{"name":"Ann","serialNumber":"S-1"}}', ["s-1"]),
+        ('"serial_number":"S-1","serial-number":"S-2","Serial Number":"S-3"', ["s-1", "s-2", "s-3"]),
+        ('{"deviceSerialNumber":"S-1"}', ["s-1"]),
+        ('"serialNumber" => "S-1"', ["s-1"]),
+        (f"x\x01{UUID}\x01", [UUID]),
+        (f"a\x1f{UUID}\x1f", [UUID]),
+        ("serialNumber=S-1&x=2", ["s-1", "s-1&x=2"]),
     ],
 )
 def test_devices_are_found_by_their_form_or_their_field(text, devices):
     assert mentions_in(text).devices == devices
+
+
+@pytest.mark.parametrize(
+    "field", ['"email":["neill @x.org"]', '"user":{"mail":"neill @x.org"}', '"customerEmail":"neill @x.org"']
+)
+def test_people_are_found_in_arrays_and_objects_too(field):
+    assert mentions_in(f"{{{field}}}").persons == ["neill @x.org", "neill@x.org"]
 
 
 @pytest.mark.parametrize(
@@ -205,6 +242,16 @@ def test_a_csv_row_names_what_its_columns_hold(row, expected):
     assert parsed.quarantined.select("persons", "devices", "snapshot_at").rows() == [expected]
 
 
+def test_a_csv_row_names_what_columns_of_like_names_hold():
+    header = b'lastUpdateDate, "serial_number","Customer E-Mail",previous_lastUpdateDate\n'
+    row = f"x,S 1,neill @x.org,{T0}\n".encode()
+    parsed, *_ = parse_csv(header + row, 0, CUSTOMER, final=True, header=None)
+
+    assert parsed.quarantined.select("persons", "devices", "snapshot_at").rows() == [
+        (["neill @x.org", "neill@x.org"], ["s 1"], None)
+    ]
+
+
 addresses = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).map(
     lambda t: f"a{t}b@x.org"
 )
@@ -239,5 +286,26 @@ def test_texts_already_in_quarantine_are_searched_by_the_same_code():
 
 
 def test_a_long_text_is_searched_in_a_time_that_grows_with_its_length():
-    for piece in ("a", '"email":"', "serialNumber='", "@", "a@", "\\", "{", "'", "a'", '"lastUpdateDate":'):
+    for piece in (
+        "a",
+        '"email":"',
+        "serialNumber='",
+        "@",
+        "a@",
+        "\\",
+        "{",
+        "'",
+        "a'",
+        '"lastUpdateDate":',
+        '"serialNumber":{',
+        '"serialNumber":[{},',
+        '"serialNumber":[{"a":1},{',
+        " ",
+        "(at)",
+        '"\\"',
+        "%",
+        "&",
+        '"a',
+        "^",
+    ):
         mentions_in(piece * (400_000 // len(piece)))
