@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from stedi_assets.contracts.reconciliation import Reconciliation
 
 _TO_SETTLE = (
-    "Customer records in quarantine may be withdrawals. To settle them, look at them with: stedi quarantine customer "
-    "--records 100; and replace their files by repaired ones."
+    "Customer records in quarantine may be withdrawals. To settle them, look at them with: stedi quarantine "
+    "--source customer --records 100; and replace their files by repaired ones."
 )
 
 

@@ -127,8 +127,8 @@ def delivery(source: str, reports: Sequence[FileReport]) -> CheckOutcome:
         metadata=figures,
         severity=dg.AssetCheckSeverity.WARN,
         to_do=(
-            f"Look at the records with: stedi quarantine {source} --records 100. Put a repaired file in the place of "
-            "the broken one, or move a file of another source to that source's landing folder."
+            f"Look at the records with: stedi quarantine --source {source} --records 100. Put a repaired file in the "
+            "place of the broken one, or move a file of another source to that source's landing folder."
         ),
     )
 

@@ -142,7 +142,7 @@ def test_people_held_back_are_a_warning_with_figures_and_their_table_is_publishe
     assert check.severity == dg.AssetCheckSeverity.WARN
     figures = figures_of(check)
     assert ": 4 people and " in check.description
-    assert "look at them with: stedi quarantine customer --records 100" in check.description
+    assert "look at them with: stedi quarantine --source customer --records 100" in check.description
     assert figures == {
         "rows": 6,
         "rows_without_consent": 0,

@@ -9,7 +9,7 @@ from stedi_assets_tests.builders.files import deliver, line, lines
 from stedi_assets_tests.builders.small_lake import CUSTOMERS, NEW, READINGS, STEPS, snapshot
 from stedi_assets_tests.checks.blocking import checks_in_log, figures_of
 
-LOOK = "Look at the records with: stedi quarantine {} --records 100. "
+LOOK = "Look at the records with: stedi quarantine --source {} --records 100. "
 REPAIR = (
     "Put a repaired file in the place of the broken one, or move a file of another source to that source's landing "
     "folder."
