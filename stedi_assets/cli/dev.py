@@ -65,7 +65,7 @@ def dev(
                 say(f"Ready in {time.monotonic() - began:.0f} s: {address}    (Ctrl-C ends it)")
                 if log:
                     say(f"What Dagster logs is in {log}")
-                process.wait()
+                _wait(process)
             except KeyboardInterrupt:
                 say("Ending the Dagster UI")
                 _end(process)
@@ -127,6 +127,12 @@ def _dagster(port: int, log: Path | None, lock: int) -> subprocess.Popen[bytes]:
     )
 
 
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    """Wait until Dagster ends, and look up in between: polars' handler of Ctrl-C lets a wait without an end go on."""
+    while process.poll() is None:
+        time.sleep(0.2)
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End Dagster, and what it has started; it was seen to wait for more than a minute for its own servers."""
     process.send_signal(signal.SIGINT)
@@ -134,7 +140,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(_SECONDS_TO_END)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+        _wait(process)
 
 
 def _end_when_told() -> None:

@@ -55,7 +55,7 @@ def test_the_ui_is_ready_where_it_says_and_a_second_one_of_the_lake_is_refused(e
             assert refused.returncode == 1
             assert "end it, then run this again" in refused.stderr
         finally:
-            served.send_signal(signal.SIGTERM)
+            served.send_signal(signal.SIGINT)
         rest, errors = served.communicate()
     assert (served.returncode, errors) == (0, "")
     assert "WARNING" not in rest
