@@ -13,6 +13,7 @@ from stedi_assets.cli.instance import set_aside
 from stedi_assets.cli.output import complain, say
 from stedi_assets.settings import get_settings
 from stedi_assets.sources import SourceName
+from stedi_assets.text import counted
 
 if TYPE_CHECKING:
     from stedi_assets.landing.upload import Uploaded
@@ -103,13 +104,13 @@ def upload(
             done += file.stat().st_size
             progress.update(task, completed=done)
     refused = len(found) - uploaded - skipped
-    say(f"{uploaded:,} files uploaded, {skipped:,} there already, {refused:,} refused")
+    say(f"{counted(uploaded, 'file')} uploaded, {skipped:,} there already, {refused:,} refused")
     if refused:
         raise typer.Exit(1)
 
 
 def _outcome(file: Path, result: Uploaded) -> str:
     if result.is_new:
-        return f" -> {result.path}: {result.landed:,} records, and {result.quarantined:,} for quarantine"
+        return f" -> {result.path}: {counted(result.landed, 'record')}, and {result.quarantined:,} for quarantine"
     other = "" if PurePosixPath(result.path).name == file.name else " under another name"
     return f": there already{other}, as {result.path}"

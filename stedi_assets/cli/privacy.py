@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,10 +42,10 @@ def forget(
     from stedi_assets.lake.publication import PublishConflictError
     from stedi_assets.privacy import erasure
     from stedi_assets.privacy.raw_files import RewriteError
-    from stedi_assets.records.identity import person_of
+    from stedi_assets.records.identity import PERSON_PATTERN, person_of
 
-    if "@" not in person_of(email).strip("@"):
-        raise typer.BadParameter("that is no e-mail address")
+    if not re.search(PERSON_PATTERN, person_of(email)):
+        raise typer.BadParameter("that is no e-mail address: give the address alone, such as ann@example.org")
     settings = get_settings()
     lake = Lake(settings)
     require_folder(lake)

@@ -102,6 +102,7 @@ def test_a_failure_says_what_to_do(graph, monkeypatch):
 
 def test_no_address_is_refused(graph):
     assert stedi("vic").exit_code == 2
+    assert stedi(f"Vic <{VIC}>").exit_code == 2
 
 
 def test_beside_other_runs_it_refuses(tmp_path, monkeypatch):

@@ -37,5 +37,7 @@ if has_docker():
         assert built.returncode == 0, built.stderr
         image = built.stdout.strip()
         assert docker("run", "--rm", image, "stedi", "--version").returncode == 0
-        loaded = docker("run", "--rm", image, "python", "-c", "import stedi_assets.definitions as d; d.defs")
+        loaded = docker(
+            "run", "--rm", image, "python", "-c", "import stedi_assets.definitions as d; d.defs()"
+        )
         assert loaded.returncode == 0, loaded.stderr

@@ -122,7 +122,7 @@ def test_a_second_upload_sends_only_what_is_missing(upload, lake, tmp_path):
     (delivery / "two.json").write_bytes(lines("step_trainer"))
     code, out, _ = upload(delivery)
     assert code == 0
-    assert out.splitlines()[-1] == "1 files uploaded, 1 there already, 0 refused"
+    assert out.splitlines()[-1] == "1 file uploaded, 1 there already, 0 refused"
     assert list_landing(lake, "customer").files == (first,)
     assert set(content(lake)) == {"customer/landing/one.json", "step_trainer/landing/two.json"}
 
@@ -159,7 +159,7 @@ def test_tables_in_a_folder_are_passed_over(upload, lake, tmp_path):
         (other / path).write_bytes(lines("customer", 5))
     code, out, err = upload(other)
     assert (code, err) == (0, "")
-    assert out.splitlines()[-1] == "1 files uploaded, 0 there already, 0 refused"
+    assert out.splitlines()[-1] == "1 file uploaded, 0 there already, 0 refused"
     assert set(content(lake)) == {"customer/landing/one.json"}
 
 
