@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stedi_assets.landing.reader import FileReport
     from stedi_assets.records.counts import Counts
 
-DELIVERY_DESCRIPTION = "Every record of the files that the run read could be landed."
+DELIVERY_DESCRIPTION = "Every file was read, and every record of the files that the run read could be landed."
 # A field that a source adds is in many records. A name that few have may be a person's, in a map with people as keys.
 _FEWEST_RECORDS_OF_A_FIELD = 10
 # A sentence about a file has no room for more.
@@ -93,12 +93,13 @@ def without_rare_names(fields: Counter[str]) -> Counter[str]:
     return shown
 
 
-def delivery(source: str, reports: Sequence[FileReport]) -> CheckOutcome:
-    """The outcome of ``delivery``: a warning if records of the files that a run read are in quarantine.
+def delivery(source: str, reports: Sequence[FileReport], unknown: Sequence[str]) -> CheckOutcome:
+    """The outcome of ``delivery``: a warning if records are in quarantine, or if files are not read for their names.
 
     Args:
         source: The source.
         reports: What became of the files that were to be read.
+        unknown: Paths of the files that nobody knows how to read.
     """
     files = sorted(
         (report for report in reports if report.counts.quarantined),
@@ -110,8 +111,9 @@ def delivery(source: str, reports: Sequence[FileReport]) -> CheckOutcome:
         "records_read": records,
         "records_quarantined": quarantined,
         "percent_quarantined": percent(quarantined, records),
+        "files_of_unknown_names": len(unknown),
     }
-    if not files:
+    if not files and not unknown:
         return CheckOutcome(
             passed=True,
             sentence=f"No record of this delivery was quarantined ({counted(records, 'record')} read)",
@@ -121,15 +123,24 @@ def delivery(source: str, reports: Sequence[FileReport]) -> CheckOutcome:
     if more := files[_FILES_NAMED:]:
         rest = sum(report.counts.quarantined for report in more)
         named.append(f"{counted(rest, 'record')} of {counted(len(more), 'more file')} were quarantined")
+    to_do = []
+    if files:
+        to_do.append(
+            f"Look at the records with: stedi quarantine --source {source} --records 100. Put a repaired file in the "
+            "place of the broken one, or move a file of another source to that source's landing folder."
+        )
+    if unknown:
+        others = f" and {len(unknown) - _FILES_NAMED} more" if len(unknown) > _FILES_NAMED else ""
+        named.append(f"no file of such a name is read: {', '.join(unknown[:_FILES_NAMED])}{others}")
+        to_do.append(
+            "Name each file .json or .csv, or begin its name with an underscore if it is no delivery."
+        )
     return CheckOutcome(
         passed=False,
         sentence="; ".join(named),
         metadata=figures,
         severity=dg.AssetCheckSeverity.WARN,
-        to_do=(
-            f"Look at the records with: stedi quarantine --source {source} --records 100. Put a repaired file in the "
-            "place of the broken one, or move a file of another source to that source's landing folder."
-        ),
+        to_do=" ".join(to_do),
     )
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Keys of a snapshot's summary. Each table that a table was made from, with the snapshot's number, as a JSON object; the
 # tables that its checks read are among them.
 MADE_FROM = "stedi.made-from"
+# Tables that the run publishes after this one, with the snapshot that each had before, as a JSON object.
+AWAITS = "stedi.awaits"
 # The policies in force, as a JSON object.
 POLICIES = "stedi.policies"
 # The digest of the code that made the table.
@@ -33,6 +35,14 @@ def made_from(snapshot: IcebergSnapshot | None) -> dict[str, int]:
     if snapshot is None or snapshot.summary is None:
         return {}
     recorded: dict[str, int] = json.loads(snapshot.summary.additional_properties.get(MADE_FROM, "{}"))
+    return recorded
+
+
+def awaits(snapshot: IcebergSnapshot) -> dict[str, int | None]:
+    """Read which tables the run of a snapshot was to publish after it, and the snapshot that each had before."""
+    if snapshot.summary is None:
+        return {}
+    recorded: dict[str, int | None] = json.loads(snapshot.summary.additional_properties.get(AWAITS, "{}"))
     return recorded
 
 

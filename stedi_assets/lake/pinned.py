@@ -83,6 +83,13 @@ class PinnedSnapshots:
                 reads: a run died before it had refreshed all tables, or is at it. Who has withdrawn may be in there.
         """
         pinned = {name: self.snapshot(name) for name in {*tables, *DECIDE_CONSENT}}
+        for name in DECIDE_CONSENT:
+            for awaited, before in pinned[name].awaits.items():
+                if pinned[awaited].snapshot_id == before:
+                    raise PublishConflictError(
+                        f"a run published {name} and has not come to {awaited} yet, so that a withdrawal may be in "
+                        f"neither, and nothing is made from them: materialize {name} and {awaited} first"
+                    )
         for name, snapshot in pinned.items():
             if is_made_of_files(CONTRACTS[name]):
                 continue

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from stedi_assets.errors import StediError
 from stedi_assets.lake.evolution import add_columns
-from stedi_assets.lake.lineage import DECIDE_CONSENT, MADE_FROM
+from stedi_assets.lake.lineage import AWAITS, DECIDE_CONSENT, MADE_FROM
 from stedi_assets.lake.snapshot import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Staged:
         files: Addresses of the Parquet files in it; none when the result is empty.
         replaces: Which published rows go when it is published; all of them if None.
         made_from: Snapshot of each table that the result was made from; empty for what is made from files.
+        awaits: Tables that are to be published next, with the snapshot that each has; see ``Snapshot``.
     """
 
     contract: Contract
@@ -57,6 +58,15 @@ class Staged:
     files: tuple[str, ...]
     replaces: BooleanExpression | None = None
     made_from: Mapping[str, int] = field(default_factory=dict)
+    awaits: Mapping[str, int | None] = field(default_factory=dict)
+
+    @property
+    def is_change(self) -> bool:
+        """Whether publishing gives the table a new snapshot."""
+        from pyiceberg.expressions import AlwaysFalse
+
+        is_new = self.base.metadata.current_snapshot_id is None
+        return is_new or bool(self.files or self.made_from) or self.replaces != AlwaysFalse()
 
 
 def new_folder(lake: Lake, contract: Contract) -> str:
@@ -115,6 +125,8 @@ def publish(lake: Lake, staged: Staged, properties: Mapping[str, str]) -> Snapsh
     summary = dict(properties)
     if staged.made_from:
         summary[MADE_FROM] = json.dumps(staged.made_from, sort_keys=True)
+    if staged.awaits:
+        summary[AWAITS] = json.dumps(staged.awaits, sort_keys=True)
 
     def change(table: Table) -> Snapshot:
         # Not compared whole: where retention expired snapshots meanwhile, the rows are what they were.
@@ -187,10 +199,9 @@ def _commit(table: Table, staged: Staged, summary: dict[str, str]) -> None:
             transaction.add_files(
                 list(staged.files), snapshot_properties=summary, check_duplicate_files=False
             )
-        elif (
-            before is None or staged.made_from
-        ) and before == transaction.table_metadata.current_snapshot_id:
-            # A table that was published empty differs from one that never was: it has a snapshot. And an empty table
-            # that is refreshed gets a new one, which says what it was made from.
+        elif staged.is_change and before == transaction.table_metadata.current_snapshot_id:
+            # A table that was published empty differs from one that never was: it has a snapshot. An empty table that
+            # is refreshed gets a new one, which says what it was made from. So does a table of which nothing had to
+            # go after all: another table may await it.
             with transaction.update_snapshot(snapshot_properties=summary).fast_append():
                 pass

@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from stedi_assets.lake.errors import LakeError
-from stedi_assets.lake.lineage import made_from
+from stedi_assets.lake.lineage import awaits, made_from
 from stedi_assets.lake.ownership import is_below
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Snapshot:
         files: The size in bytes of each data file, by the file's address.
         location: Address of the table's folder.
         made_from: Snapshot of each table that the table was made from; empty where no record says it.
+        awaits: Tables that the run was to publish next, with the snapshot that each had before. While a table has that
+            snapshot still, a record that moves between the two tables is in neither.
     """
 
     snapshot_id: int | None
@@ -56,6 +58,7 @@ class Snapshot:
     files: Mapping[str, int]
     location: str
     made_from: Mapping[str, int] = field(default_factory=dict)
+    awaits: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
@@ -98,6 +101,7 @@ def snapshot_at(table: Table, current: IcebergSnapshot) -> Snapshot:
         files=dict(sorted((task.file.file_path, task.file.file_size_in_bytes) for task in tasks)),
         location=table.location(),
         made_from=made_from(current),
+        awaits=awaits(current),
     )
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from stedi_assets.lake.lineage import DECIDE_CONSENT
 from stedi_assets.lake.snapshot import snapshot_of
+from stedi_assets.landing.ledger import ERASED
 from stedi_assets.landing.reader import CHANGED
 from stedi_assets.records.read_task import VANISHED
+from stedi_assets.text import counted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -45,7 +47,7 @@ def account(found: Ingest, kind: Kind, staged: DataFrame) -> Accounts:
         staged: The staged rows of the table.
     """
     unaccounted = _unaccounted(found, kind, staged)
-    wrong = [*_unread_files_that_decide_consent(found)] if kind == "landing" else []
+    wrong = _unknown_withdrawals(found) if kind == "landing" else []
     if unaccounted:
         wrong.append(
             f"records found are not rows landed and quarantined in {', '.join(unaccounted[:_PATHS_NAMED])}"
@@ -83,21 +85,42 @@ def _unaccounted(found: Ingest, kind: Kind, staged: DataFrame) -> list[str]:
     return wrong
 
 
-def _unread_files_that_decide_consent(found: Ingest) -> list[str]:
+def _unknown_withdrawals(found: Ingest) -> list[str]:
     """Say which files may withdraw consent unread; one that is gone is nobody's delivery any more."""
     if f"{found.source}_landing" not in DECIDE_CONSENT:
         return []
-    failures = [
-        (report.file.path, report.failure)
-        for report in found.records.reports
-        if report.failure is not None and report.failure != VANISHED
-    ]
-    return [
-        f"whom {path} withdraws is unknown, since {failure}"
+    unread = [
+        f"whom {report.file.path} withdraws is unknown, since {report.failure}"
         + (
             ""
-            if failure == CHANGED
+            if report.failure == CHANGED
             else ": replace it by a readable file, or take it out of the landing folder"
         )
-        for path, failure in failures[:_PATHS_NAMED]
+        for report in found.records.reports
+        if report.failure not in {None, VANISHED}
     ]
+    emptied = [
+        f"{report.file.path} had {counted(records, 'record')} and has none any more, so that a withdrawal in it "
+        "would be undone: put the whole file back, or take the file out of the landing folder, and its records stay"
+        for report in found.read
+        if not report.counts.records and (records := _records_before(found, report.file.path))
+    ]
+    lost = [
+        f"{path} had {counted(before.records, 'record')}, of which {before.records - entry.records:,} is in no table "
+        "any more and may have been a withdrawal: a run died while it replaced them, and the file is gone; deliver the "
+        "file again"
+        for path, entry in found.other_entries.items()
+        if (before := found.ledger.entries.get(path)) and before.records > entry.records
+    ]
+    ignored = [
+        f"whom {path} withdraws is unknown, since no file of such a name is read: name it .json or .csv, or begin its "
+        "name with an underscore if it is no delivery"
+        for path in found.listing.unknown
+    ]
+    return [sentence for kind in (unread, emptied, lost, ignored) for sentence in kind[:_PATHS_NAMED]]
+
+
+def _records_before(found: Ingest, path: str) -> int:
+    """How many records of a file the tables have, unless erasure took them out of the file."""
+    entry = found.ledger.entries.get(path)
+    return 0 if entry is None or entry.identity == ERASED else entry.records

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stedi_assets.lake.lake import Lake
 
 _JSON = {".json", ".jsonl", ".ndjson"}
+# As programs that copy files name a file until it is whole.
+_UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", ".swp", "~")
 _COMPRESSION: dict[str, Literal["gzip", "bz2"]] = {".gz": "gzip", ".bz2": "bz2"}
 
 
@@ -49,10 +51,13 @@ class Listing:
     Attributes:
         files: Files to read, in order of name.
         ignored: Paths of the files that are ignored.
+        unknown: Those of them that are ignored since nobody knows how to read a file of such a name. The name of every
+            other one says that the file is no delivery.
     """
 
     files: tuple[LandingFile, ...]
     ignored: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
     @property
     def newest_first(self) -> list[LandingFile]:
@@ -80,7 +85,8 @@ def list_landing(lake: Lake, source: str) -> Listing:
             ignored.append(path)
         else:
             files.append(file)
-    return Listing(tuple(files), tuple(ignored))
+    unknown = [path for path in ignored if not _is_set_aside(path.removeprefix(landing_folder(source)))]
+    return Listing(tuple(files), tuple(ignored), tuple(unknown))
 
 
 def landing_sizes(lake: Lake) -> dict[str, int]:
@@ -89,9 +95,13 @@ def landing_sizes(lake: Lake) -> dict[str, int]:
 
 
 def _is_set_aside(path: str) -> bool:
-    """Hidden files and folders, markers such as ``_SUCCESS``, and a tester's leftovers; one was delivered once."""
+    """Hidden files and folders, markers such as ``_SUCCESS``, unfinished copies, and a tester's leftovers.
+
+    A leftover was delivered once.
+    """
     parts = PurePosixPath(path).parts
-    return any(part.startswith((".", "_")) for part in parts) or parts[-1].startswith("test-")
+    is_marked = any(part.startswith((".", "_")) for part in parts) or parts[-1].startswith("test-")
+    return is_marked or path.lower().endswith(_UNFINISHED)
 
 
 def landing_file(path: str, stored: StoredFile, below: str = "") -> LandingFile | None:

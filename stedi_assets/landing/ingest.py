@@ -157,6 +157,10 @@ def ingest(
         )
         for kind in KINDS
     }
+    if staged["quarantine"].is_change:
+        # The two tables are published one after the other, and a record that was repaired or broken moves between them.
+        awaits = {f"{source}_quarantine": base["quarantine"].metadata.current_snapshot_id}
+        staged["landing"] = replace(staged["landing"], awaits=awaits)
     return Ingest(lake, source, began, listing, records, ledger, other_entries, agrees, staged)
 
 

@@ -30,6 +30,8 @@ Kind: TypeAlias = Literal["landing", "quarantine"]
 _CONTRACT = CONTRACTS["landing_files"]
 # The identity of a file whose rows the ledger counts without knowing of which content they are; no file has it.
 UNKNOWN = ""
+# What the ledger has as the identity of a file out of which a person's records were erased, or are about to be.
+ERASED = "erased"
 
 
 @dataclass(frozen=True)

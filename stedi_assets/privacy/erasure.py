@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from stedi_assets.settings import Settings
 
 _KINDS = ("landing", "quarantine")
-# What the ledger has as the identity of a file that is gone, after rows of the file were erased.
-_ERASED = "erased"
 
 
 class ErasureError(StediError):
@@ -96,7 +94,7 @@ def forget(lake: Lake, settings: Settings, email: str, refresh: Callable[[], Non
     # From here on the tables say where everything is.
     refresh()
     person = identify(lake, settings, email)
-    _require_nobody_held_back_with(lake, person)
+    _require_records_of_one_person(lake, person)
     found = findings_of(lake, person)
     _delete_leftovers(lake, person)
     # Asked once, since rewriting makes files look unread.
@@ -117,26 +115,28 @@ def forget(lake: Lake, settings: Settings, email: str, refresh: Callable[[], Non
     return Erasure(found, history, mentions(lake, email), nameless_records(lake), unreadable)
 
 
-def _require_nobody_held_back_with(lake: Lake, person: Person) -> None:
-    """Refuse to erase a record that holds others back, too: without the record their data would be published.
+def _require_records_of_one_person(lake: Lake, person: Person) -> None:
+    """Refuse to erase a record that may be of others, too: it would be lost, and its withdrawal with it.
 
     Raises:
-        ErasureError: A quarantined record names the person together with people whose customer records have landed.
+        ErasureError: A quarantined record names the person together with others, or with a device of others, whose
+            readings it withholds.
     """
-    files: dict[str, set[str]] = {}
-    for batch in rows(lake, "customer_quarantine"):
-        named = person.rows_of(batch).select("persons", "source_file").explode("persons", empty_as_null=False)
-        for other, file in named.iter_rows():
-            if other != person.person:
-                files.setdefault(other, set()).add(file)
-    landed = {
-        other for batch in rows(lake, "customer_landing") for other in batch["person"] if other in files
-    }
-    if landed:
-        paths = sorted(set().union(*(files[other] for other in landed)))
+    paths: set[str] = set()
+    for table in (f"{source}_quarantine" for source in SOURCES):
+        for batch in rows(lake, table):
+            # White space within an address may be a slip, so that the record names the person with it and without it.
+            person_named = pl.element().str.replace_all(r"\s", "") == pl.lit(person.person, pl.String)
+            own_device = pl.element().is_in(list(person.devices))
+            of_others = ~(
+                pl.col("persons").list.eval(person_named).list.all()
+                & pl.col("devices").list.eval(own_device).list.all()
+            )
+            paths.update(person.rows_of(batch).filter(of_others)["source_file"])
+    if paths:
         raise ErasureError(
-            f"{', '.join(paths)}: a quarantined record names the person together with others, who are held back by "
-            "it; put each person's record on a line of its own, or deliver the file again so, then run this again"
+            f"{', '.join(sorted(paths))}: a quarantined record names the person together with others, or a device of "
+            "others; repair the record, or deliver the file again so that each record can be read, then run this again"
         )
 
 
@@ -170,6 +170,9 @@ def _erase_source(lake: Lake, source: str, person: Person, readable: Collection[
                 unreadable.setdefault(path, []).append(position)
         _delete_rows(lake, f"{source}_{kind}", unreadable, run_id)
     _settle_ledger(lake, source, readable)
+    # A file may have no record left when it is rewritten. The ledger tells erasure from a file that lost its content.
+    entries = ledger.read_entries(lake, source)
+    ledger.amend(lake, [replace(entries[path], identity=ledger.ERASED) for path in sorted(to_rewrite)])
     for path in sorted(to_rewrite):
         rewrite(lake, source, files[path], lambda parsed: _positions(parsed, person))
 
@@ -223,7 +226,7 @@ def _settle_ledger(lake: Lake, source: str, readable: Collection[str]) -> None:
             settled.append(
                 replace(
                     entry,
-                    identity=_ERASED,
+                    identity=ledger.ERASED,
                     records=landed + quarantined,
                     landed=landed,
                     quarantined=quarantined,

@@ -50,7 +50,7 @@ class Person:
     def rows_of(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The person's rows of any table of the lake.
 
-        A quarantined record is the person's if it names the person, or if it names nobody, but a device that only the
+        A quarantined record is the person's if it names the person, or if it names nobody, but devices that only the
         person is registered with. A reading of a shared device is nobody's in particular: it may be another owner's.
 
         Args:
@@ -58,9 +58,10 @@ class Person:
         """
         person = pl.lit(self.person, pl.String)
         if "persons" in rows.columns:
-            names_device = pl.col("devices").list.eval(pl.element().is_in(list(self.devices))).list.any()
-            of_device = (pl.col("persons").list.len() == 0) & names_device
-            return rows.filter(pl.col("persons").list.contains(person) | of_device)
+            devices = pl.col("devices")
+            named = devices.list.eval(pl.element().is_in(list(self.devices)))
+            of_devices = (pl.col("persons").list.len() == 0) & (devices.list.len() > 0) & named.list.all()
+            return rows.filter(pl.col("persons").list.contains(person) | of_devices)
         if "person" in rows.columns:
             return rows.filter(pl.col("person") == person)
         if "customer_key" in rows.columns:

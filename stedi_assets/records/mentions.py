@@ -47,9 +47,10 @@ _SPELLED_OUT = re.compile(r"(?<!\s)\s*+[(\[{<]\s*+(?:(at)|dot)\s*+[)\]}>]\s*+")
 # An address reaches as far as its characters do: o'neill@example.org does not name neill@example.org.
 _ADDRESS = re.compile(rf"(?<![^{NO_LOCAL}])[^{NO_LOCAL}]++@[^{NO_DOMAIN}]++")
 # An address may have these, and a file may have them between fields. A quoted text that is an address is none but that.
-_SEPARATOR = re.compile(rf'"(?![!#-&*/=?^~])[^{NO_LOCAL}]++@[^{NO_DOMAIN}]++"|[!#-&*/=?^~]')
+_SEPARATOR = re.compile(rf'"(?![!#-&*/=?^~])[^{NO_LOCAL}]++@[^{NO_DOMAIN}]++"|[!#-&*/=?^~]++')
 _UNQUOTED_SEPARATOR = re.compile(r"[\x00-\x1f!#-&*+/=?^|~]")
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+# A run at once, here and above: each match takes memory, and a record may be megabytes of them.
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]++")
 _UUID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])")
 _PEOPLE, _DEVICES = (
     "|".join(re.sub("(?=[A-Z])", r"[\\W_]?+", field) for field in fields)
@@ -176,7 +177,7 @@ def _addresses_in(text: str) -> Iterator[str]:
     """The addresses in a folded text, and what they are without what an address seldom begins and never ends with."""
     text = _SPELLED_OUT.sub(lambda word: "@" if word[1] else ".", text)
     text = _OPENING_QUOTE.sub(" ", text)
-    apart = _SEPARATOR.sub(lambda found: found[0] if len(found[0]) > 1 else " ", text)
+    apart = _SEPARATOR.sub(lambda found: found[0] if found[0].startswith('"') else " ", text)
     for address in {*_ADDRESS.findall(text), *_ADDRESS.findall(apart)}:
         yield from (address, address.lstrip(ODD_START).rstrip("_.-"))
 

@@ -49,6 +49,10 @@ def published(lake: Lake, table: str) -> list[dict[str, Any]]:
     return rows_of(lake, lake.snapshot(table).files)
 
 
+class RefusedError(Exception):
+    """A step whose publication was refused until its run gave up, as the product's runs do."""
+
+
 class SmallRun:
     """A run of three steps, each in the order in which the product's steps do what they do."""
 
@@ -66,7 +70,7 @@ class SmallRun:
                 except PublishConflictError:
                     self.snapshots.release()
             else:
-                raise AssertionError(f"{step.__name__} was refused time after time")
+                raise RefusedError(step.__name__)
 
     def land(self) -> None:
         """Publish what lies in the landing folder; refused customers count as quarantined."""
@@ -208,7 +212,11 @@ def overlap(
             met.append("done")
 
     world.delivered.append(customer(CAROL))
-    points.run(world.run, at=at, act=meanwhile)
+    try:
+        points.run(world.run, at=at, act=meanwhile)
+    except RefusedError:
+        # The killed run left a table that the later steps of this run must not read. The next run does its work.
+        assert met == ["killed"]
     if met == ["done"]:
         assert BOB not in world.people(), (
             "the first run brought the person back after the second one was done"

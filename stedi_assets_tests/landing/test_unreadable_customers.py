@@ -8,10 +8,11 @@ import pytest
 from stedi_assets.landing import ingest
 from stedi_assets_tests.builders.files import deliver, lines
 from stedi_assets_tests.builders.graph import Graph, checks_of, failures
-from stedi_assets_tests.builders.rows import customer, reading
+from stedi_assets_tests.builders.rows import T0, customer, reading
 
 BAD = "customer/landing/bad.json.gz"
 CUSTOMERS = ("customer_landing", "customer_quarantine")
+READINGS = ("accelerometer_landing", "accelerometer_quarantine")
 
 
 @pytest.fixture
@@ -50,6 +51,53 @@ def test_a_customer_file_of_other_content_than_its_name_says_stops_the_run(graph
     sentence = checks_of(result, "customer_landing")["row_count"].description
     assert "whom customer/landing/bad.json withdraws is unknown, since it holds gzip" in sentence
     assert graph.rows()["customer_landing"] == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"[]"])
+def test_a_customer_file_that_lost_its_records_stops_the_run(graph, tmp_path, content):
+    """They may have been a withdrawal. Out of the folder, the file says nothing, and its records stay."""
+    withdrawal = [customer(updated=T0 + 1, research=None)]
+    file = deliver(tmp_path, "customer", withdrawal, "2.json")
+    graph.run()
+    assert graph.rows()["customer_trusted"] == 0
+    deliver(tmp_path, "customer", content, "2.json")
+    result = graph.run(ok=False)
+    sentence = checks_of(result, "customer_landing")["row_count"].description
+    assert "customer/landing/2.json had 1 record and has none any more" in sentence
+    assert "put the whole file back, or take the file out of the landing folder" in sentence
+    file.unlink()
+    graph.run()
+    assert (graph.rows()["customer_landing"], graph.rows()["customer_trusted"]) == (2, 0)
+    deliver(tmp_path, "customer", withdrawal, "2.json")
+    graph.run()
+    assert graph.rows()["customer_landing"] == 2
+
+
+@pytest.mark.parametrize("name", ["new.json.zst", "part-00000", "2024/new.txt"])
+def test_a_customer_file_of_an_unknown_name_stops_the_run(graph, tmp_path, name):
+    file = deliver(tmp_path, "customer", [customer(updated=T0 + 1, research=None)], name)
+    result = graph.run(*CUSTOMERS, ok=False)
+    sentence = checks_of(result, "customer_landing")["row_count"].description
+    assert (
+        f"whom customer/landing/{name} withdraws is unknown, since no file of such a name is read" in sentence
+    )
+    assert "name it .json or .csv, or begin its name with an underscore if it is no delivery" in sentence
+    file.rename(file.with_name("_" + file.name))
+    graph.run(*CUSTOMERS)
+
+
+def test_customer_files_that_are_no_delivery_by_their_names_stop_nothing(graph, tmp_path):
+    for name in ("new.json.tmp", "new.json.part", "new.json~", ".new.json", "_SUCCESS", "test-new.json"):
+        deliver(tmp_path, "customer", [customer(updated=T0 + 1, research=None)], name)
+    result = graph.run(*CUSTOMERS)
+    assert checks_of(result, "customer_landing")["row_count"].passed
+
+
+def test_a_readings_file_of_an_unknown_name_is_a_warning(graph, tmp_path):
+    deliver(tmp_path, "accelerometer", [reading()], "part-00000")
+    check = checks_of(graph.run(*READINGS), "accelerometer_quarantine")["delivery"]
+    assert (check.passed, check.severity.value) == (False, "WARN")
+    assert "no file of such a name is read: accelerometer/landing/part-00000" in check.description
 
 
 def test_a_readings_file_that_cannot_be_read_is_a_warning(graph, tmp_path):

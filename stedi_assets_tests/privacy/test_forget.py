@@ -254,6 +254,32 @@ def test_a_record_that_holds_somebody_else_back_stops_it_before_anything_changes
     assert graph.table("customer_trusted") == []
 
 
+@pytest.mark.parametrize(
+    ("source", "record"),
+    [
+        ("customer", b'{"email": "%s", "phone": {}, "customerName": "dan@example.org"}'),
+        ("customer", b'{"email": "%s", "phone": {}, "serialNumber": "' + SERIAL.encode() + b'"}'),
+        ("accelerometer", b'{"user": "%s", "timestamp": 1, "x": {"user": "dan@example.org"}}'),
+    ],
+)
+def test_a_record_that_may_be_anothers_stops_it_though_the_other_never_landed(
+    graph, tmp_path, source, record
+):
+    deliver_three_people(tmp_path)
+    deliver(tmp_path, source, record % VIC.encode(), "torn.json")
+    with pytest.raises(ErasureError, match=rf"{source}/landing/torn\.json: .* names the person together"):
+        forget_vic(graph)
+
+
+def test_a_record_that_names_nobody_stays_if_one_of_its_devices_is_anothers(graph, tmp_path):
+    deliver_three_people(tmp_path)
+    record = b'{"serialNumber": "%s", "was": {"serialNumber": "SN-77"}}\n' % VIC_SERIAL.encode()
+    file = deliver(tmp_path, "customer", record, "nameless.json")
+    erased = forget_vic(graph)
+    assert file.read_bytes() == record
+    assert erased.nameless == {"customer/landing/nameless.json": 1}
+
+
 def test_of_staged_leftovers_only_those_go_that_may_hold_the_person(three_people):
     """A run that was killed left them: of others, of the person, in columns of an earlier version, and torn."""
     lake = three_people.lake
@@ -313,11 +339,11 @@ def test_files_that_need_a_look_are_reported(graph, tmp_path):
     deliver_three_people(tmp_path)
     deliver(tmp_path, "accelerometer", b"not compressed", "bad.json.gz")
     deliver(tmp_path, "customer", [customer() | {"friend": f"<{VIC}>"}], "friend.json")
-    deliver(tmp_path, "customer", f"{VIC}, again {VIC}".encode(), "notes.txt")
+    deliver(tmp_path, "customer", f"{VIC}, again {VIC}".encode(), "_notes.txt")
     deliver(tmp_path, "customer", [customer(f"x{VIC}")], "longer.json")
     erased = forget_vic(graph)
     assert erased.found.files_not_read == erased.unreadable == ["accelerometer/landing/bad.json.gz"]
-    assert erased.mentions == {"customer/landing/friend.json": 1, "customer/landing/notes.txt": 2}
+    assert erased.mentions == {"customer/landing/friend.json": 1, "customer/landing/_notes.txt": 2}
     assert len(graph.table("customer_landing")) == 4
 
 
