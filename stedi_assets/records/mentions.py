@@ -72,6 +72,8 @@ _CUT_OBJECT = re.compile(
     rf"(\{{\s*+(?:{_TEXT}\s*+:\s*+{_PLAIN_VALUE},\s*+)*+)"
     rf"(?:({_TEXT})\s*+(?::\s*+(?:{_PLAIN_VALUE}|{_OPEN_TEXT})?+)?+|{_OPEN_TEXT})?+"
 )
+# As URLs write bytes. A run is cut where no address is as long, since each byte of a run takes memory.
+_PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2}){1,1024}")
 _BYTE = re.compile(r"\\x(?=[0-9a-f]{2})")
 
 
@@ -169,7 +171,7 @@ def _values_of(field: re.Match[str]) -> Iterator[str]:
 def _readings(text: str) -> Iterator[str]:
     """The ways in which a text may be meant: as it is, as a URL or HTML writes it, and with controls between fields."""
     yield text
-    yield (plain := html.unescape(unquote(text)))
+    yield (plain := html.unescape(_PERCENT.sub(lambda run: unquote(run[0]), text)))
     yield _CONTROL.sub(" ", plain)
 
 
