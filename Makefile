@@ -5,7 +5,7 @@ PORT ?= 3000
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
 
-.PHONY: help dev materialize reset test test-cluster prove docs lock clean
+.PHONY: help dev materialize reset test test-cluster prove docs notebook notebook-run lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,14 @@ test-cluster: .venv/test ## test Apache Spark on a cluster: minutes
 prove: .venv/test ## prove promises over many histories: many minutes
 	$(BIN)/pytest -m prove --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+notebook: .venv/notebook ## look into the ML table in JupyterLab, on the lake in data/
+	@[ -n "$$STEDI_LAKE_URI" ] || [ -e data/catalog.db ] || $(MAKE) materialize
+	@$(BIN)/jupyter lab notebooks/exploratory_analysis.ipynb
+
+# On a sample lake of its own, whatever data/ holds.
+notebook-run: .venv/test ## compute the committed outputs of the notebook anew
+	$(BIN)/python -m stedi_assets_tests.builders.notebook
+
 # Generated data, unless the lake in data/ has some.
 .PHONY: sample
 sample: .venv/runtime
@@ -63,6 +71,10 @@ endif
 	@$(UV) --no-deps --editable .
 	@touch $@
 
+.venv/notebook: .venv/runtime requirements/notebook.txt
+	@$(UV) --require-hashes -r requirements/notebook.txt
+	@touch $@
+
 .venv/test: .venv/runtime requirements/test.txt
 	@$(UV) --require-hashes -r requirements/test.txt
 	@touch $@
@@ -73,7 +85,10 @@ lock: .venv/uv ## take the newest versions into requirements/
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--upgrade --extra postgres --constraint requirements/runtime.txt pyproject.toml -o requirements/postgres.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--upgrade --extra test --extra docs --constraint requirements/runtime.txt pyproject.toml -o requirements/test.txt
+		--upgrade --extra notebook --constraint requirements/runtime.txt pyproject.toml -o requirements/notebook.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--upgrade --extra test --extra docs --extra notebook --constraint requirements/notebook.txt \
+		pyproject.toml -o requirements/test.txt
 
 clean: ## remove .venv; the lake and its history stay
 	@echo "Removing .venv ($$(du -sh .venv 2>/dev/null | cut -f1)); make installs it anew. data/ and .dagster/ stay."
