@@ -16,7 +16,16 @@ PAGES = [
     *sorted((REPOSITORY / "docs").glob("*.md")),
 ]
 COMMANDS = typer.main.get_command(app).commands
-FOLDERS = ("stedi_assets", "stedi_assets_tests", "benchmarks", "deploy", "docs", "requirements", "sql")
+FOLDERS = (
+    "stedi_assets",
+    "stedi_assets_tests",
+    "benchmarks",
+    "deploy",
+    "docs",
+    "notebooks",
+    "requirements",
+    "sql",
+)
 
 
 def section(name: str) -> str:

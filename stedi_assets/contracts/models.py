@@ -312,7 +312,10 @@ class StepTrainerTrusted(_StepTrainer):
 class MachineLearningCurated(DataFrameModel):
     """One row per step reading and accelerometer reading of the same person at the same millisecond.
 
-    With STEDI_ML_MATCH=timestamp, of any two people; rows may then repeat.
+    With STEDI_ML_MATCH=timestamp, of any two people; rows may then repeat. What the data allow, by the reference data:
+    no gait can be seen, since a person's moments are 2 to 4 seconds apart. Distances and axes are as chance makes them.
+    The rows of one moment share their distance, so split a test set by person. By default, 22 % of the rows precede the
+    person's consent.
     """
 
     customer_key: T.StringType = column(

@@ -26,14 +26,6 @@ def test_reference_counts(reference, engine, column):
     assert graph.rows() == dict(zip(EIGHT, expected, strict=True))
 
 
-@pytest.fixture(scope="module")
-def sample(sail_engine, tmp_path_factory) -> Graph:
-    """The repository's own sample data, run once, and never under another policy."""
-    graph = Graph(str(sample_lake(tmp_path_factory.mktemp("sample"))), sail_engine)
-    graph.run()
-    return graph
-
-
 def test_both_engines_publish_the_same_rows_as_stated(sample, spark_engine, tmp_path):
     on_spark = Graph(str(sample_lake(tmp_path)), spark_engine)
     on_spark.run()
