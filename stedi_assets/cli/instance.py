@@ -111,9 +111,7 @@ def set_aside(lake: Path) -> Path:
         if locked.exists():
             for name in LOCKS:
                 locks.enter_context(
-                    alone(
-                        history / name, f"the UI or a run is at work on {lake}: end it, then run this again"
-                    )
+                    alone(locked / name, f"the UI or a run is at work on {lake}: end it, then run this again")
                 )
         if history.exists():
             history.rename(history.with_name(kept.name))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from stedi_assets.cli.instance import RUN_LOCK, alone
+
 STEDI = str(Path(sys.executable).with_name("stedi"))
 
 
@@ -87,3 +89,20 @@ def test_sample_data_anew_keeps_what_was_there_under_another_name(stedi, tmp_pat
     assert not (lake / "customer" / "landing" / "mine.json").exists()
     assert (tmp_path / ".dagster" / kept.name).exists()
     assert not history.exists()
+
+
+def test_sample_data_anew_is_refused_while_a_run_of_the_users_own_instance_is_at_work(tmp_path, environment):
+    """Its locks are where the instance is, whether or not the lake has a history beside it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    with alone(home / RUN_LOCK, "held"):
+        refused = subprocess.run(
+            [STEDI, "sample-data", "--lake", str(tmp_path / "lake"), "--anew"],
+            env=environment | {"DAGSTER_HOME": str(home)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert refused.returncode == 1
+    assert "end it, then run this again" in refused.stderr
+    assert list(tmp_path.glob("lake-*")) == []
