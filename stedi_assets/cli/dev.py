@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stedi_assets.settings import Settings
 
 _HOST = "127.0.0.1"
+_LAST_PORT = 65535
 _PATIENCE_SECONDS = 120
 _SECONDS_TO_END = 10
 # What the end of a log says of a server that did not start.
@@ -36,7 +37,7 @@ _LINES_SHOWN = 20
 )
 def dev(
     *,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the UI.")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=_LAST_PORT, help="Port of the UI.")] = 3000,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show what Dagster logs, instead of keeping it in a file.")
     ] = False,
@@ -82,7 +83,7 @@ def _require_free(port: int) -> None:
         except OSError as error:
             raise CommandError(
                 f"port {port} cannot be had ({error.strerror}): end what uses it, or take another one, "
-                f"such as make dev PORT={port + 1 if port < 65535 else 3000}"  # noqa: PLR2004 - the last port
+                f"such as make dev PORT={port + 1 if port < _LAST_PORT else 3000}"
             ) from None
 
 

@@ -204,7 +204,7 @@ def _table(names: list[str], rows: list[list[str]], is_number: list[bool]) -> li
     return [line.rstrip() for line in printed.getvalue().splitlines()]
 
 
-def _cell(value: Any, show: Callable[[Any], str]) -> str:  # noqa: ANN401 - whatever a row holds
+def _cell(value: object, show: Callable[[Any], str]) -> str:
     if value is None:
         return ""
     return ", ".join(map(str, value)) if isinstance(value, list) else show(value)

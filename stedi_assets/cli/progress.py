@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections import Counter
     from types import TracebackType
 
+    from rich.console import RenderableType
+
     from stedi_assets.cli.followed import RunShown, TableShown
 
 # The commonest reasons of quarantine; ``stedi quarantine`` has them all.
@@ -37,8 +39,6 @@ class Progress:
 
     def __enter__(self) -> None:
         """Show a first sign of life before what takes seconds is imported."""
-        if self._file is None:
-            return
         if not self._live:
             self._print(self._title)
             return
@@ -65,14 +65,14 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Say what the run waits for, once."""
-        if self._file is not None and not self._live and text != self._said:
+        if not self._live and text != self._said:
             self._print(text)
         self._said = text
 
     def follow(self, run: RunShown) -> None:
         """Show the tables of a run from now on."""
         self._run, self._said = run, self._title
-        if self._file is not None and not self._live:
+        if not self._live:
             self._print(_HEADING)
             run.instance.add_event_listener(run.run_id, lambda _: self._print_finished(run))
 
@@ -95,10 +95,11 @@ class Progress:
                 self._print(f"  {_line(table)}".rstrip())
 
     def _print(self, text: str) -> None:
-        assert self._file is not None  # noqa: S101 - whoever has no file has nothing to print
+        if self._file is None:
+            return
         print("\n".join(map(printable, text.split("\n"))), file=self._file, flush=True)
 
-    def _render(self) -> Any:  # noqa: ANN401 - whatever rich can show
+    def _render(self) -> RenderableType:
         from rich.console import Group
         from rich.text import Text
 
