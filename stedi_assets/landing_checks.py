@@ -16,7 +16,7 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
 from stedi_assets.records.convert import OTHER_NAMES
 from stedi_assets.sources import SOURCES
-from stedi_assets.text import counted
+from stedi_assets.text import counted, ranked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,7 +146,7 @@ def delivery(source: str, reports: Sequence[FileReport], unknown: Sequence[str])
 
 def _told(source: str, report: FileReport) -> str:
     counts = report.counts
-    reasons = counts.reasons.most_common()
+    reasons = ranked(counts.reasons)
     named = ", ".join(reason for reason, _ in reasons[:_REASONS_NAMED])
     more = f" and {len(reasons) - _REASONS_NAMED} more" if len(reasons) > _REASONS_NAMED else ""
     other = looks_like(source, counts)

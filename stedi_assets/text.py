@@ -1,4 +1,4 @@
-"""Text for people: names and records of others made fit to be shown, names that were mistyped, numbers with nouns."""
+"""Text for people: names and records of others made fit to be shown, names that were mistyped, counts in order."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable
 
 
@@ -45,3 +46,11 @@ def counted(number: int, noun: str) -> str:
 def megabytes(size: int) -> float:
     """A size in bytes as people read it and as a chart shows it."""
     return round(size / 1_000_000, 3)
+
+
+def ranked(counter: Counter[str]) -> list[tuple[str, int]]:
+    """Names and counts, the largest count first; by name where counts are equal.
+
+    ``Counter.most_common`` leaves equal counts in the order in which they came, and files are read in any order.
+    """
+    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))

@@ -10,6 +10,7 @@ from stedi_assets.landing.ledger import Kind
 from stedi_assets.landing.reader import FileReport
 from stedi_assets.landing_checks import percent, without_rare_names
 from stedi_assets.records.source import REASONS
+from stedi_assets.text import ranked
 
 # A table of thousands of files is no help to anybody; the ledger has them all.
 _FILES_SHOWN = 100
@@ -59,7 +60,7 @@ def _reasons(found: Ingest) -> list[dg.TableRecord]:
     """Why records are in quarantine, the most frequent reason first."""
     rules = {f"rule:{item.name}": item.reason for item in CONTRACTS[f"{found.source}_landing"].rules}
     records = []
-    for reason, count in found.counts.reasons.most_common():
+    for reason, count in ranked(found.counts.reasons):
         kind = reason.partition(":")[0]
         example = next(report for report in found.records.reports if reason in report.counts.examples)
         records.append(

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TextIO
 
 from stedi_assets.cli.followed import RUNS, WAITS
-from stedi_assets.text import printable
+from stedi_assets.text import printable, ranked
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -146,7 +146,7 @@ def _summary(run: RunShown) -> list[str]:
 
 def _found(run: RunShown) -> list[str]:
     lines = [f"Landed       {_by_source(run.landed)}", f"Quarantined  {_by_source(run.quarantined)}"]
-    shown = run.reasons.most_common(_REASONS_SHOWN)
+    shown = ranked(run.reasons)[:_REASONS_SHOWN]
     lines += [f"             {count:>7,} {reason}" for reason, count in shown]
     if more := len(run.reasons) - len(shown):
         lines.append(f"             and {_count(more, 'more reason')}: stedi quarantine")
