@@ -112,9 +112,7 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
                     staged, output_name=tables[kind].name, metadata=ingest_metadata(found, kind) | seconds
                 )
             # Dagster asks for more when it has published both tables; a run that dies before is put right by the next.
-            published = {
-                kind: snapshots.snapshot(contract.name).snapshot_id for kind, contract in tables.items()
-            }
+            published = {kind: snapshots.snapshot(contract.name).version for kind, contract in tables.items()}
             if found.enter(context.run.run_id, published):
                 context.log_event(_entered(found))
             else:

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
     from stedi_assets.lake.lake import Lake
 
-# Keys of a snapshot's summary. Each table that a table was made from, with the snapshot's number, as a JSON object; the
+_OWN = "stedi."
+# Keys of a snapshot's summary. Each table that a table was made from, with its version, as a JSON object; the
 # tables that its checks read are among them.
 MADE_FROM = "stedi.made-from"
-# Tables that the run publishes after this one, with the snapshot that each had before, as a JSON object.
+# Tables that the run publishes after this one, with the version that each had before, as a JSON object.
 AWAITS = "stedi.awaits"
+# The snapshot whose rows a snapshot has, where the rows were only packed into other files.
+ROWS_OF = "stedi.rows-of"
 # The policies in force, as a JSON object.
 POLICIES = "stedi.policies"
 # The digest of the code that made the table.
@@ -46,6 +49,22 @@ def awaits(snapshot: IcebergSnapshot) -> dict[str, int | None]:
     return recorded
 
 
+def version_of(snapshot: IcebergSnapshot | None) -> int | None:
+    """The snapshot that first had the rows: to pack a table makes a snapshot, and changes nothing for its readers."""
+    if snapshot is None:
+        return None
+    properties = snapshot.summary.additional_properties if snapshot.summary else {}
+    return int(properties.get(ROWS_OF, snapshot.snapshot_id))
+
+
+def own_properties(snapshot: IcebergSnapshot | None) -> dict[str, str]:
+    """The properties of ours in a snapshot's summary, for another snapshot of the same records."""
+    if snapshot is None or snapshot.summary is None:
+        return {}
+    properties = snapshot.summary.additional_properties
+    return {key: value for key, value in properties.items() if key.startswith(_OWN) and key != ROWS_OF}
+
+
 def stale_tables(lake: Lake, inputs: Mapping[str, Collection[str]]) -> set[str]:
     """Find the tables that were not made from what is published now.
 
@@ -63,7 +82,7 @@ def stale_tables(lake: Lake, inputs: Mapping[str, Collection[str]]) -> set[str]:
         return (
             (None, {})
             if table is None
-            else (table.metadata.current_snapshot_id, made_from(table.current_snapshot()))
+            else (version_of(table.current_snapshot()), made_from(table.current_snapshot()))
         )
 
     def is_stale(name: str, needed: set[str]) -> bool:
@@ -71,7 +90,7 @@ def stale_tables(lake: Lake, inputs: Mapping[str, Collection[str]]) -> set[str]:
             return False
         _, recorded = load(name)
         return not needed <= recorded.keys() or any(
-            load(each)[0] != snapshot_id for each, snapshot_id in recorded.items()
+            load(each)[0] != version for each, version in recorded.items()
         )
 
     return {name for name, names in inputs.items() if is_stale(name, {*names, *DECIDE_CONSENT})}

@@ -74,7 +74,7 @@ class PinnedSnapshots:
         self._frames.clear()
 
     def made_from(self, tables: Iterable[str]) -> dict[str, int]:
-        """Pin what a table is made from, and name the snapshots: of the tables given, and of what decides consent.
+        """Pin what a table is made from, and name the versions: of the tables given, and of what decides consent.
 
         Raises:
             LakeError: One of the tables was never published.
@@ -85,7 +85,7 @@ class PinnedSnapshots:
         pinned = {name: self.snapshot(name) for name in {*tables, *DECIDE_CONSENT}}
         for name in DECIDE_CONSENT:
             for awaited, before in pinned[name].awaits.items():
-                if pinned[awaited].snapshot_id == before:
+                if pinned[awaited].version == before:
                     raise PublishConflictError(
                         f"a run published {name} and has not come to {awaited} yet, so that a withdrawal may be in "
                         f"neither, and nothing is made from them: materialize {name} and {awaited} first"
@@ -94,16 +94,12 @@ class PinnedSnapshots:
             if is_made_of_files(CONTRACTS[name]):
                 continue
             for decides in DECIDE_CONSENT:
-                if snapshot.made_from.get(decides) != pinned[decides].snapshot_id:
+                if snapshot.made_from.get(decides) != pinned[decides].version:
                     raise PublishConflictError(
                         f"{name} was not made from {decides} as it is now, and may hold people who have withdrawn, so "
                         f"that nothing is made from it: materialize {name} first"
                     )
-        return {
-            name: snapshot.snapshot_id
-            for name, snapshot in pinned.items()
-            if snapshot.snapshot_id is not None
-        }
+        return {name: snapshot.version for name, snapshot in pinned.items() if snapshot.version is not None}
 
     def snapshot(self, table: str) -> Snapshot:
         """The snapshot of a table that the run reads.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from stedi_assets.errors import StediError
 from stedi_assets.lake.evolution import add_columns
-from stedi_assets.lake.lineage import AWAITS, DECIDE_CONSENT, MADE_FROM
+from stedi_assets.lake.lineage import AWAITS, DECIDE_CONSENT, MADE_FROM, version_of
 from stedi_assets.lake.snapshot import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class Staged:
         folder: Address of the staged folder.
         files: Addresses of the Parquet files in it; none when the result is empty.
         replaces: Which published rows go when it is published; all of them if None.
-        made_from: Snapshot of each table that the result was made from; empty for what is made from files.
-        awaits: Tables that are to be published next, with the snapshot that each has; see ``Snapshot``.
+        made_from: Version of each table that the result was made from; empty for what is made from files.
+        awaits: Tables that are to be published next, with the version that each has; see ``Snapshot``.
     """
 
     contract: Contract
@@ -90,7 +90,7 @@ def stage(  # noqa: PLR0913, PLR0917 - each part of what is staged
         frame: Its new content.
         engine: The engine of the frame.
         base: The table, loaded before the frame's inputs were.
-        made_from: Snapshot of each table that the frame is made from.
+        made_from: Version of each table that the frame is made from.
     """
     folder = new_folder(lake, contract)
     frame.write.parquet(engine.path(folder))
@@ -153,7 +153,7 @@ def _require_current_consent(lake: Lake, staged: Staged) -> None:
         if name not in staged.made_from:
             continue
         table = lake.find_table(name)
-        if table is None or table.metadata.current_snapshot_id != staged.made_from[name]:
+        if table is None or version_of(table.current_snapshot()) != staged.made_from[name]:
             raise PublishConflictError(
                 f"{staged.contract.name}: another run published {name} meanwhile, and whoever withdrew in it would "
                 f"come back, so this run published nothing; run it again"

@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from stedi_assets.lake.errors import LakeError
-from stedi_assets.lake.lineage import awaits, made_from
+from stedi_assets.lake.lineage import awaits, made_from, version_of
 from stedi_assets.lake.ownership import is_below
 
 if TYPE_CHECKING:
@@ -43,16 +43,18 @@ class Snapshot:
 
     Attributes:
         snapshot_id: Iceberg's number of the snapshot; None before the first publication.
+        version: The number of the snapshot that first had these rows; another one if its files were packed since.
         committed_at_ms: When it was published, epoch ms UTC.
         rows: Number of rows.
         files: The size in bytes of each data file, by the file's address.
         location: Address of the table's folder.
-        made_from: Snapshot of each table that the table was made from; empty where no record says it.
-        awaits: Tables that the run was to publish next, with the snapshot that each had before. While a table has that
-            snapshot still, a record that moves between the two tables is in neither.
+        made_from: Version of each table that the table was made from; empty where no record says it.
+        awaits: Tables that the run was to publish next, with the version that each had before. While a table has that
+            version still, a record that moves between the two tables is in neither.
     """
 
     snapshot_id: int | None
+    version: int | None
     committed_at_ms: int | None
     rows: int
     files: Mapping[str, int]
@@ -66,7 +68,7 @@ class Snapshot:
         return sum(self.files.values())
 
 
-UNPUBLISHED = Snapshot(None, None, 0, {}, "")
+UNPUBLISHED = Snapshot(None, None, None, 0, {}, "")
 
 
 def snapshot_of(table: Table) -> Snapshot:
@@ -96,6 +98,7 @@ def snapshot_at(table: Table, current: IcebergSnapshot) -> Snapshot:
     require_total(table.name()[-1], current, rows)
     return Snapshot(
         snapshot_id=current.snapshot_id,
+        version=version_of(current),
         committed_at_ms=current.timestamp_ms,
         rows=rows,
         files=dict(sorted((task.file.file_path, task.file.file_size_in_bytes) for task in tasks)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stedi_assets.lake.lineage import made_from
+from stedi_assets.lake.lineage import made_from, version_of
 from stedi_assets.lake.publication import RUN_ID
 from stedi_assets.lake.query import open_snapshots
 from stedi_assets.lake.snapshot import UNPUBLISHED, Snapshot, require_files, snapshot_at
@@ -60,6 +60,8 @@ def last_difference(lake: Lake, name: str) -> Difference | None:
     table = None if name == "landing_files" else lake.find_table(name)
     if table is None or (current := table.current_snapshot()) is None:
         return None
+    # Whoever packed the table since changed no row; the snapshot that had the rows first may have expired.
+    current = table.snapshot_by_id(version_of(current) or 0) or current
     before, is_known = _publication_before(table, current)
     files = _files(lake, name, before.timestamp_ms if before else 0, current.timestamp_ms)
     if not is_known:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, get_args
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
+from stedi_assets.lake.lineage import version_of
 from stedi_assets.lake.publication import Staged, new_folder
 from stedi_assets.lake.snapshot import read_snapshot, require_files, snapshot_of
 from stedi_assets.landing.files import Listing, list_landing
@@ -86,7 +87,7 @@ class Ingest:
 
         Args:
             run_id: The run.
-            published: The snapshots of the two tables that the run published or left as they were.
+            published: The versions of the two tables that the run published or left as they were.
 
         Returns:
             Whether the entries of this run are in the ledger.
@@ -94,7 +95,7 @@ class Ingest:
 
         def is_overtaken() -> bool:
             tables = {kind: self.lake.ensure_table(_contract(self.source, kind)) for kind in published}
-            return any(tables[kind].metadata.current_snapshot_id != at for kind, at in published.items())
+            return any(version_of(tables[kind].current_snapshot()) != at for kind, at in published.items())
 
         return amend(self.lake, self._entries(run_id), unless=is_overtaken)
 
@@ -159,7 +160,7 @@ def ingest(
     }
     if staged["quarantine"].is_change:
         # The two tables are published one after the other, and a record that was repaired or broken moves between them.
-        awaits = {f"{source}_quarantine": base["quarantine"].metadata.current_snapshot_id}
+        awaits = {f"{source}_quarantine": version_of(base["quarantine"].current_snapshot())}
         staged["landing"] = replace(staged["landing"], awaits=awaits)
     return Ingest(lake, source, began, listing, records, ledger, other_entries, agrees, staged)
 

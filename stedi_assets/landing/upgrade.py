@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.errors import StediError
 from stedi_assets.lake.evolution import add_columns, missing_columns, require_known_columns
+from stedi_assets.lake.lineage import own_properties
 from stedi_assets.lake.publication import Staged, compare_and_set, new_folder, publish
 from stedi_assets.lake.snapshot import read_batches, require_files, snapshot_of
 from stedi_assets.landing import ledger
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from stedi_assets.lake.lake import Lake
 
 _ADDITIONS = {"landing": with_identities, "quarantine": with_mentions}
-# Summary keys of ours: by the run that they name, the ledger knows that it agrees with the table.
-_OWN_KEYS = "stedi."
 
 
 class UpgradeError(StediError):
@@ -96,10 +95,8 @@ def _upgrade_table(lake: Lake, contract: Contract) -> int:
             f"{contract.name}: {rows:,} of {before.rows:,} rows could be read, so the table was not upgraded; restore "
             "its data files, then run `stedi upgrade` again"
         )
-    current = table.current_snapshot()
-    summary = current.summary.additional_properties if current and current.summary else {}
-    own = {key: value for key, value in summary.items() if key.startswith(_OWN_KEYS)}
-    publish(lake, Staged(contract, table, folder, files), own)
+    # By the run that the properties name, the ledger knows that it agrees with the table.
+    publish(lake, Staged(contract, table, folder, files), own_properties(table.current_snapshot()))
     return rows
 
 
