@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, cast
 
 from stedi_assets.records.mentions import SNAPSHOT_FIELD
-from stedi_assets.records.source import Field, Rule, Source
+from stedi_assets.records.source import EARLIEST_MS, LATEST_MS, Field, Rule, Source
 
 if TYPE_CHECKING:
     from stedi_assets.contracts.contract import Contract
@@ -28,12 +28,15 @@ def source_of(contract: Contract, *, read_at: int | None = None) -> Source:
         read_at: When the records are read, epoch ms UTC. A customer snapshot of a later time, but for
             ``CLOCK_SKEW_MS``, is quarantined; without this argument it is not.
     """
+    # The contracts say of each time that it is in milliseconds, by a rule.
+    times = {item.rule.column for item in contract.rules if item.rule.arguments == (EARLIEST_MS, LATEST_MS)}
     fields = tuple(
         Field(
             column.name,
             cast("Literal['string', 'bigint', 'double']", column.type),
             required=not column.nullable,
             is_consent=column.name in CONSENT_FIELDS,
+            is_time=column.name in times,
         )
         for column in contract.columns
         if column.name not in ADDED

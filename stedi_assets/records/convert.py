@@ -1,15 +1,16 @@
 """One record at a time: from names and values as written to a row of the landing table, or why not.
 
-Here: matching of names and conversion of values, the same for JSON and CSV. Not here: finding records, or
-many at once (``typed.py``, which must give the very same rows).
+Here: matching of names, the same for JSON and CSV. Not here: one value (``values.py``), finding records, or many at
+once (``typed.py``, which must give the very same rows).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from stedi_assets.records.values import Fraction, Integer, NotANumber, read_value
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -17,24 +18,10 @@ if TYPE_CHECKING:
 
     from stedi_assets.records.source import Field, Source
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_INTEGER_DIGITS = 19
 # As programs name fields. Not with dots, hyphens or signs: e-mails, serial and telephone numbers have been keys, too.
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _DRIFT_NAMES = 50
 OTHER_NAMES = "(other)"
-
-
-class Integer(str):
-    """An integer as the file writes it."""
-
-    __slots__ = ()
-
-
-class Fraction(str):
-    """A number with a fraction or an exponent as the file writes it."""
-
-    __slots__ = ()
 
 
 class Members(list[tuple[str, Any]]):
@@ -43,18 +30,20 @@ class Members(list[tuple[str, Any]]):
     __slots__ = ()
 
 
-def _refuse_constant(name: str) -> None:
+def _constant(name: str) -> NotANumber:
+    if name == "NaN":
+        return NotANumber()
     raise ValueError(f"{name} is not JSON")
 
 
 def json_decoder() -> Callable[[str], Any]:
-    """A strict JSON decoder that keeps numbers as written, and every member of an object.
+    """A strict JSON decoder that keeps numbers as written, and every member of an object; it takes a bare ``NaN``, too.
 
     It raises ValueError, or RecursionError on deep nesting. It is made where it is used, as it cannot be
     pickled.
     """
     return json.JSONDecoder(
-        object_pairs_hook=Members, parse_int=Integer, parse_float=Fraction, parse_constant=_refuse_constant
+        object_pairs_hook=Members, parse_int=Integer, parse_float=Fraction, parse_constant=_constant
     ).decode
 
 
@@ -107,7 +96,7 @@ class Converter:
             values[field.name] = value
         for name in unknown:
             count_drift(self.drift, name)
-        reasons |= {f"missing_field:{f.name}" for f in self._required if values.get(f.name) in (None, "")}
+        reasons |= {f"missing_field:{f.name}" for f in self._required if values.get(f.name) is None}
         if reasons := reasons - {""}:
             return reasons
         if from_csv:
@@ -123,7 +112,7 @@ _UNREADABLE = object()
 def _read(raw: object, field: Field) -> tuple[Any, str, str]:
     """Value, repair and reason; the latter two may be empty."""
     try:
-        value, repair = _CONVERSIONS[field.type](raw)
+        value, repair = read_value(raw, field)
     except (ValueError, ArithmeticError):
         return _UNREADABLE, "", f"wrong_type:{field.name}"
     if type(value) is str and not _is_unicode(value):
@@ -149,57 +138,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _text(raw: object) -> tuple[str | None, str]:
-    if raw is None or type(raw) is str:
-        return raw, ""
-    if isinstance(raw, Integer | Fraction):
-        return str.__str__(raw), "number_as_text"
-    raise ValueError("neither text nor number")
-
-
-def _number(raw: object) -> tuple[str | None, str]:
-    """A number's literal. Text may have white space around a number; empty text is an absent number."""
-    if isinstance(raw, Integer | Fraction):
-        return raw, ""
-    if raw is None or (type(raw) is str and not raw.strip()):
-        return None, ""
-    if type(raw) is str and _NUMBER.fullmatch(raw.strip()):
-        return raw.strip(), "text_as_number"
-    raise ValueError("not a number")
-
-
-def bigint(raw: object) -> tuple[int | None, str]:
-    """An integer of 64 bits from a number or its text, and the repair that this is.
-
-    Raises:
-        ValueError: It is no such integer.
-    """
-    literal, repair = _number(raw)
-    if literal is None:
-        return None, ""
-    number = Decimal(literal)
-    if number and number.adjusted() >= _INTEGER_DIGITS:  # before int(), which 1e999999999 would keep busy
-        raise ValueError("beyond 64 bits")
-    value = int(number)
-    if value != number or not -(2**63) <= value < 2**63:
-        raise ValueError("not an integer of 64 bits")
-    return value, repair or ("float_as_integer" if type(literal) is Fraction else "")
-
-
-def _double(raw: object) -> tuple[float | None, str]:
-    literal, repair = _number(raw)
-    if literal is None:
-        return None, ""
-    value = float(literal)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError("beyond a double")
-    return value, repair
-
-
-_CONVERSIONS: dict[str, Callable[[Any], tuple[Any, str]]] = {
-    "string": _text,
-    "bigint": bigint,
-    "double": _double,
-}

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from stedi_assets.records.convert import Fraction, Integer, Members, bigint
+from stedi_assets.records.convert import Members
 from stedi_assets.records.identity import (
     DEVICE_FIELDS,
     NO_DOMAIN,
@@ -27,6 +27,7 @@ from stedi_assets.records.identity import (
     person_of,
 )
 from stedi_assets.records.source import EARLIEST_MS, LATEST_MS
+from stedi_assets.records.values import Fraction, Integer, milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -124,10 +125,10 @@ def devices_of(values: Iterable[str]) -> list[str]:
 def snapshot_time(value: object) -> int | None:
     """The time of a snapshot (epoch ms UTC) as JSON or a text has it; None if it is no such time."""
     try:
-        time, _ = bigint(value)
-    except ValueError:
+        time = milliseconds(value)
+    except (ValueError, ArithmeticError):
         return None
-    return time if time is not None and EARLIEST_MS <= time <= LATEST_MS else None
+    return time if EARLIEST_MS <= time <= LATEST_MS else None
 
 
 def with_mentions(quarantined: pl.DataFrame) -> pl.DataFrame:

@@ -154,7 +154,7 @@ def _add_batch(outcome: Outcome, starts: list[int], decode: Callable[[str], Any]
 
 def _add_typed(outcome: Outcome, typed: TypedRows, starts: list[int] | pl.Series) -> None:
     outcome.add_frame(typed.rows, starts)
-    outcome.repaired["field_name"] += typed.renamed
+    outcome.repaired.update(typed.repaired)
     for name, records in typed.drift.items():
         count_drift(outcome.drift, name, records)
 

@@ -20,8 +20,9 @@ REASONS: dict[str, str] = {
     "truncated": "an object whose text ends before it is complete",
     "not_json": "text that is no JSON, and no object cut short",
     "not_an_object": "JSON, but a bare value or an array of bare values",
-    "missing_field": "a required field is absent, null or empty",
-    "wrong_type": "a value that cannot be read as the field's type without guessing",
+    "missing_field": "a required field is absent, null or empty, or has what stands for that, such as `NULL`",
+    "wrong_type": "a value that cannot be read as the field's type without guessing, such as `1.65556E+12`, whose last "
+    "digits Excel cut off, or a time without its zone",
     "duplicate_field": "the same field twice with different values, also in another case",
     "bad_encoding": "bytes that are not UTF-8, or an escape that is no character",
     "too_long": "more than MAX_RECORD_BYTES without an end; cut into pieces of that size",
@@ -46,6 +47,9 @@ REPAIRS: dict[str, str] = {
     "number_as_text": "records with a number where text belongs",
     "text_as_number": "records with a number written as text",
     "float_as_integer": "records with an integer written as a float",
+    "absent_value": "records with an absent value written as `NULL`, `null`, `\\N`, `NaN`, `None`, `N/A` or empty text",
+    "refused_consent": "records with `false` for a date of consent; landed without consent",
+    "iso_time": "records with a time in ISO 8601, to the millisecond and with its zone",
     "csv": "records read from CSV rows",
 }
 
@@ -60,13 +64,15 @@ DTYPES: dict[str, Any] = {"string": pl.String, "bigint": pl.Int64, "double": pl.
 class Field:
     """A field of a source: its name and type in the landing table. Names are matched without case.
 
-    In a field that ``is_consent``, 0 and an absent value mean that there is no consent.
+    A field that ``is_time`` has milliseconds. In a field that ``is_consent``, 0 and an absent value mean that there is
+    no consent.
     """
 
     name: str
     type: Literal["string", "bigint", "double"]
     required: bool
     is_consent: bool = False
+    is_time: bool = False
 
 
 @dataclass(frozen=True)

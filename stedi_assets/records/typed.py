@@ -20,8 +20,11 @@ import numpy as np
 import polars as pl
 
 from stedi_assets.records.source import DTYPES, Field, Source
+from stedi_assets.records.values import ABSENT
 
 _LINE = re.compile(rb"\S[^\n]*+")
+
+_LONGEST_ABSENT = max(map(len, ABSENT))
 
 # An unknown field is read as the type that its first value has.
 _DTYPES_OF_JSON = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
@@ -29,10 +32,10 @@ _DTYPES_OF_JSON = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Bo
 
 @dataclass
 class TypedRows:
-    """The source's fields of every record; how many came under another name; records by unknown field."""
+    """The source's fields of every record; how many records were repaired, by kind; records by unknown field."""
 
     rows: pl.DataFrame
-    renamed: int
+    repaired: dict[str, int]
     drift: dict[str, int] = field(default_factory=dict)
 
 
@@ -61,12 +64,16 @@ def typed_rows(text: bytes, records: int, source: Source) -> TypedRows | None:
         return None
     renamed = {name: c.field.name for name, c in columns.items() if c.field and name != c.field.name}
     rows = frame.rename(renamed).select([f.name for f in source.fields])
-    if not _has_required(rows, source):
+    rows, absent = _without_absent(rows)
+    if any(rows[f.name].null_count() for f in source.fields if f.required):
         return None
     present = [pl.col(name).is_not_null() for name in renamed.values()]
     return TypedRows(
         rows=rows,
-        renamed=rows.select(pl.any_horizontal(present).sum()).item() if present else 0,
+        repaired={
+            "field_name": rows.select(pl.any_horizontal(present).sum()).item() if present else 0,
+            "absent_value": absent,
+        },
         drift={name: members[name] for name, column in columns.items() if column.field is None},
     )
 
@@ -120,8 +127,19 @@ def _members(frame: pl.DataFrame, text: bytes, names: int) -> dict[str, int]:
     return members
 
 
-def _has_required(rows: pl.DataFrame, source: Source) -> bool:
-    required = [rows[f.name] for f in source.fields if f.required]
-    return not any(
-        column.null_count() or (column.dtype == pl.String and (column == "").any()) for column in required
-    )
+def _without_absent(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """The rows with nulls for texts that stand for an absent value; in how many rows there were such texts."""
+    # A look at the lengths takes a fraction of the time of a look at the texts.
+    short = [
+        name
+        for name, dtype in rows.schema.items()
+        if dtype == pl.String and (rows[name].str.len_bytes() <= _LONGEST_ABSENT).any()
+    ]
+    if not short:
+        return rows, 0
+    absent = {name: pl.col(name).is_in(list(ABSENT)) for name in short}
+    count: int = rows.select(pl.any_horizontal(absent.values()).sum()).item()
+    return rows.with_columns(
+        pl.when(is_absent).then(None).otherwise(pl.col(name)).alias(name)
+        for name, is_absent in absent.items()
+    ), count

@@ -27,8 +27,13 @@ CASES = {
         {},
     ),
     "01-csv-cr-only": ({"accelerometer_landing": 60, "accelerometer_trusted": 30}, {}),
-    "02-csv-null-literal-withdrawal": ({"customer_trusted": 2, "accelerometer_trusted": 20}, {}),
+    "02-csv-null-literal-withdrawal": (
+        {"customer_landing": 5, "customer_trusted": 2, "accelerometer_trusted": 20},
+        {},
+    ),
     "07-csv-second-header-other-order": ({"customer_landing": 4, "customer_trusted": 3}, {}),
+    # Every time lost its last seven digits.
+    "17-excel-scientific": ({"accelerometer_landing": 0}, {}),
     "18-serial-padding": ({"step_trainer_trusted": 30, ML: 30}, {}),
     "22-gzip-kinds": ({"accelerometer_landing": 55}, {}),
     "25-csv-space-quote-withdrawal": ({"customer_trusted": 2, ML: 20}, {}),

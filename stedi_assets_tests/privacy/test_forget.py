@@ -217,7 +217,7 @@ def test_a_person_who_is_held_back_is_erased(graph, tmp_path):
     deliver(
         tmp_path,
         "customer",
-        [vic(updated=T0 + 1) | {"shareWithResearchAsOfDate": "false"}],
+        [vic(updated=T0 + 1) | {"shareWithResearchAsOfDate": "no"}],
         "withdrawal.json",
     )
     graph.run()

@@ -114,7 +114,10 @@ def test_people_are_found_in_arrays_and_objects_too(field):
     [
         (f'{{"email":"a@x","lastUpdateDate":{T0},"y"', T0),
         (f'{{"email":"a@x","LASTUPDATEDATE": "{T0}" }}', T0),
-        ('{"lastUpdateDate":1.7040672E12}', T0),
+        ('{"lastUpdateDate":1.704067200000E12}', T0),
+        ('{"lastUpdateDate":"2024-01-01T00:00:00.000Z"}', T0),
+        # Perhaps cut off by Excel.
+        ('{"lastUpdateDate":1.70407E+12}', None),
         ('{"lastUpdateDate":3993753600000}', 3_993_753_600_000),
         # Perhaps cut off.
         (f'{{"lastUpdateDate":{T0}', None),
@@ -227,13 +230,13 @@ HEADER = b"serialNumber,EMAIL,lastUpdateDate,shareWithResearchAsOfDate\n"
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        (f"S 1,Ann@x.org,{T0},NULL", (["ann@x.org"], ["s 1"], T0)),
-        (f'"S ""1""","ann@x.org", {T0} ,NULL', (["ann@x.org"], ['s "1'], T0)),
+        (f"S 1,Ann@x.org,{T0},never", (["ann@x.org"], ["s 1"], T0)),
+        (f'"S ""1""","ann@x.org", {T0} ,never', (["ann@x.org"], ['s "1'], T0)),
         # A column too many or too few: counted from both ends, and no time is certain.
-        (f"x,S 1,ann@x.org,{T0},NULL", (["ann@x.org"], ["s 1", "x"], None)),
-        (f"ann@x.org,{T0},NULL", (["ann@x.org"], ["ann@x.org"], None)),
-        (f'"S 1,ann@x.org,{T0},NULL', (["ann@x.org"], ["s 1"], None)),
-        (f"ann@x.org,S 1,{T0},NULL", (["ann@x.org"], ["ann@x.org"], None)),
+        (f"x,S 1,ann@x.org,{T0},never", (["ann@x.org"], ["s 1", "x"], None)),
+        (f"ann@x.org,{T0},never", (["ann@x.org"], ["ann@x.org"], None)),
+        (f'"S 1,ann@x.org,{T0},never', (["ann@x.org"], ["s 1"], None)),
+        (f"ann@x.org,S 1,{T0},never", (["ann@x.org"], ["ann@x.org"], None)),
     ],
 )
 def test_a_csv_row_names_what_its_columns_hold(row, expected):

@@ -124,7 +124,7 @@ PLAIN_VARIANTS = [
     PLAIN + b"\n\n  \n" + PLAIN,
     b'{ "d" : -1e3 , "i": null, "s" :"x" }\n' + PLAIN,
     b'{"s":"x"}\n' + PLAIN,
-    b'{"s":"null","i":null,"d":null}\n{"s":"a null","d":null}\n',
+    b'{"s":"nulls","i":null,"d":null}\n{"s":"a null","d":null}\n',
     '{"s":"\u00e9\u4e2d"}\n{"s":"\\u00e9\\n\\"{}"}\n'.encode(),
     b'{"S":"x","I":7}\n{"S":"y","I":8}\n',
     b'{"s":"x","new":1.5}\n{"s":"y","new":2.5}\n{"s":"z","new":null}\n',
@@ -189,6 +189,8 @@ TRAPS = [
     b"{}",
     b'{"s":null}',
     b'{"s":""}',
+    b'{"s":"null"}',
+    b'{"s":"NULL"}',
     b'{"i":1}',
     b'{"s":"a"',
     b'{"s":"a',
@@ -234,13 +236,19 @@ def test_positions_are_byte_offsets_in_the_file():
         ('{"i": "165"}', 165, "text_as_number"),
         ('{"i": " 165 "}', 165, "text_as_number"),
         ('{"i": "1.65e2"}', 165, "text_as_number"),
-        ('{"i": ""}', None, None),
+        ('{"i": 0}', 0, None),
+        ('{"i": 0E5}', 0, "float_as_integer"),
+        # Java writes every digit of a double but zeros at its end.
+        ('{"i": 1.655564376E12}', 1655564376000, "float_as_integer"),
         ('{"i": null}', None, None),
         ('{"d": 3}', 3.0, None),
         ('{"d": "-0.5"}', -0.5, "text_as_number"),
         ('{"n": 8015551212}', "8015551212", "number_as_text"),
+        ('{"n": 8015551212.0}', "8015551212", "number_as_text"),
+        ('{"n": 8.015551212E9}', "8015551212", "number_as_text"),
         ('{"n": 1.50}', "1.50", "number_as_text"),
-        ('{"n": ""}', "", None),
+        ('{"n": "8015551212.0"}', "8015551212.0", None),
+        ('{"n": "Nan"}', "Nan", None),
         ('{"N": "x"}', "x", "field_name"),
         ('{"n": "x", "N": "x"}', "x", "repeated_field"),
         ('{"n": null, "n": "x"}', "x", "repeated_field"),
@@ -263,6 +271,16 @@ def test_values_are_read_when_their_meaning_is_certain(written, value, repair):
     ("written", "expected"),
     [
         (b'{"s":"a","i":4.7}', ["wrong_type:i"]),
+        (b'{"s":"a","i":1.65556E+12}', ["wrong_type:i"]),
+        (b'{"s":"a","i":"1.65556E+12"}', ["wrong_type:i"]),
+        (b'{"s":"a","i":1.655564376E+12}', ["wrong_type:i"]),
+        # As Java writes a float.
+        (b'{"s":"a","i":1.6555644E12}', ["wrong_type:i"]),
+        (b'{"s":"a","i":1e3}', ["wrong_type:i"]),
+        (b'{"s":8.01555E+09}', ["wrong_type:s"]),
+        (b'{"s":1e999999999}', ["wrong_type:s"]),
+        (b'{"s":"a","i":false}', ["wrong_type:i"]),
+        (b'{"s":"a","i":"2022-06-18T14:59:36Z"}', ["wrong_type:i"]),
         (b'{"s":"a","i":true,"d":false}', ["wrong_type:d", "wrong_type:i"]),
         (b'{"s":true}', ["wrong_type:s"]),
         (b'{"s":{"x":1}}', ["wrong_type:s"]),
@@ -272,9 +290,8 @@ def test_values_are_read_when_their_meaning_is_certain(written, value, repair):
         (b'{"s":"a","i":1e99999999999999999999}', ["wrong_type:i"]),
         (b'{"s":"a","i":' + b"9" * 5000 + b"}", ["wrong_type:i"]),
         (b'{"s":"a","i":"12 apples"}', ["wrong_type:i"]),
-        (b'{"s":"a","d":"NaN"}', ["wrong_type:d"]),
+        (b'{"s":"a","d":"Infinity"}', ["wrong_type:d"]),
         (b'{"s":"a","d":1e400}', ["wrong_type:d"]),
-        (b'{"s":"a","d":NaN}', ["not_json"]),
         (b'{"s":"a","d":-Infinity}', ["not_json"]),
         (b'{"s":"a","i":01}', ["not_json"]),
         (b'{"s":"a",}', ["not_json"]),
@@ -294,6 +311,7 @@ def test_values_are_read_when_their_meaning_is_certain(written, value, repair):
         (b'{"i":1}', ["missing_field:s"]),
         (b'{"s":null}', ["missing_field:s"]),
         (b'{"s":""}', ["missing_field:s"]),
+        (b'{"s":"NULL"}', ["missing_field:s"]),
         (b"{}", ["missing_field:s"]),
         (b'{"s":"a","s":"b"}', ["duplicate_field:s"]),
         (b'{"s":"a","S":"b"}', ["duplicate_field:s"]),
@@ -342,13 +360,89 @@ def test_a_record_of_ten_megabytes_lands():
         assert landed(text.encode() + PLAIN) == [(long, None, None), ("a", 1, 2.5)]
 
 
+ABSENT = ['""', '"NULL"', '"null"', r'"\\N"', '"NaN"', '"None"', '"N/A"', "NaN"]
+
+
+@pytest.mark.parametrize("written", ABSENT)
+def test_what_stands_for_an_absent_value_is_absent_or_missing(written):
+    source = Source(
+        "test", (Field("i", "bigint", False), Field("n", "string", False), Field("d", "double", False))
+    )
+    for name in ("i", "n", "d"):
+        parsed = careful(f'{{"{name}": {written}}}\n{{"i":1}}'.encode(), source)
+        assert [row[:3] for row in parsed.landed.rows()] == [(None, None, None), (1, None, None)]
+        assert parsed.repaired == {"absent_value": 1}
+        required = Source("test", (*source.fields, Field("r", source.by_name()[name].type, True)))
+        assert reasons(f'{{"r": {written}, "i":1}}'.encode(), required) == [["missing_field:r"]]
+
+
+def test_what_stands_for_an_absent_number_has_any_case_and_blanks_around_it():
+    parsed = careful(b'{"s":"a","i":" Null ","d":"nan"}')
+    assert parsed.landed.row(0)[:3] == ("a", None, None)
+
+
+# Times -----
+
+TIMES = Source("times", (Field("s", "string", True), Field("at", "bigint", False, is_time=True)))
+
+
+@pytest.mark.parametrize(
+    ("written", "time"),
+    [
+        ("2022-06-18T14:59:36.361Z", 1655564376361),
+        ("2022-06-18T16:59:36.361+02:00", 1655564376361),
+        ("2022-06-18 14:59:36.3610+00", 1655564376361),
+        ("2022-06-18 14:59:36.361 UTC", 1655564376361),
+        ("2022-06-18T09:29:36.36-0530", 1655564376360),
+        ("2022-06-18T14:59:36Z", 1655564376000),
+        ("1970-01-01T00:00:00.000Z", 0),
+        ("1969-12-31T23:59:59.999Z", -1),
+    ],
+)
+def test_iso_times_that_are_exact_and_name_their_zone_are_milliseconds(written, time):
+    for text in (f'{{"s":"a","at":"{written}"}}'.encode(), b"s,at\na," + written.encode()):
+        parsed = csv_rows(text, TIMES) if text.startswith(b"s,") else careful(text, TIMES)
+        assert parsed.landed["at"].to_list() == [time]
+        assert parsed.repaired["iso_time"] == 1
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2022-06-18T14:59:36.361",
+        "2022-06-18T14:59:36.361482Z",
+        "2022-06-18T14:59Z",
+        "2022-06-18",
+        "2022-02-30T14:59:36.361Z",
+        "2022-06-18T14:59:36.361Q",
+        "18.06.2022 14:59:36.361Z",
+    ],
+)
+def test_other_times_in_words_are_quarantined(written):
+    assert reasons(f'{{"s":"a","at":"{written}"}}'.encode(), TIMES) == [["wrong_type:at"]]
+
+
 # Consent -----
 
-CONSENT = Source("consent", (Field("s", "string", True), Field("agreed", "bigint", False, is_consent=True)))
+CONSENT = Source(
+    "consent", (Field("s", "string", True), Field("agreed", "bigint", False, is_consent=True, is_time=True))
+)
+
+
+@pytest.mark.parametrize("written", ["false", '"false"', '"FALSE"'])
+def test_false_for_a_date_of_consent_is_no_consent(written):
+    parsed = careful(f'{{"s":"a","agreed":{written}}}'.encode(), CONSENT)
+    assert parsed.landed["agreed"].to_list() == [None]
+    assert parsed.repaired == {"refused_consent": 1}
+
+
+@pytest.mark.parametrize("written", ["true", '"true"', '"yes"', '"no"', "1.65556E+12", "{}", '"2022-06-18"'])
+def test_an_answer_that_is_in_doubt_never_becomes_consent(written):
+    assert reasons(f'{{"s":"a","agreed":{written}}}'.encode(), CONSENT) == [["wrong_type:agreed"]]
 
 
 @pytest.mark.parametrize("twice", ["agreed", "AGREED"])
-@pytest.mark.parametrize("without", ["null", "0", '""', "0.0", '"0"'])
+@pytest.mark.parametrize("without", ["null", "0", '""', "0.0", '"0"', '"NULL"', "false"])
 def test_one_consent_field_twice_with_and_without_is_without(twice, without):
     values = ["5", without]
     for first, second in (values, values[::-1]):
@@ -366,8 +460,8 @@ PLAIN_CONSENT = b'{"s":"p","agreed":5}\n'
     ("members", "expected"),
     [
         ('"agreed":5,"Agreed":6', ["duplicate_field:agreed"]),
-        ('"agreed":5,"agreed":false', ["duplicate_field:agreed", "wrong_type:agreed"]),
-        ('"agreed":null,"agreed":"NULL"', ["wrong_type:agreed"]),
+        ('"agreed":5,"agreed":true', ["duplicate_field:agreed", "wrong_type:agreed"]),
+        ('"agreed":null,"agreed":"never"', ["wrong_type:agreed"]),
     ],
 )
 def test_one_consent_field_twice_otherwise_is_quarantined(members, expected):
@@ -418,7 +512,7 @@ def test_csv_values_quotes_and_line_ends():
         (b"a,1,2,3", ["field_count"]),
         (b",1,2", ["missing_field:s"]),
         (b"a,x,1.5.", ["wrong_type:d", "wrong_type:i"]),
-        (b"a,1,NaN", ["wrong_type:d"]),
+        (b"a,1,Infinity", ["wrong_type:d"]),
         (b'"a,1,2', ["not_csv"]),
         (b'"a"b,1,2', ["not_csv"]),
         (b"\xff,1,2", ["bad_encoding"]),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from stedi_assets.records.csv_rows import parse_csv
 from stedi_assets.records.parse import parse_damaged, parse_lines
 from stedi_assets.records.source import Field, Source
+from stedi_assets.records.values import ABSENT
 
 SOURCE = Source(
     "readings", (Field("s", "string", True), Field("i", "bigint", True), Field("d", "double", False))
@@ -20,9 +21,12 @@ SOURCE = Source(
 BOM = b"\xef\xbb\xbf"
 STABLE = settings(derandomize=True, deadline=None, database=None)
 
+# What stands for an absent value is tested below.
 texts = st.sampled_from(
-    ["a", "}{", '"', "\\", "{", '{"s":"x"}', "\n", "],[", "a:b", "null", "\u00e9\U0001f600"]
-) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+    ["a", "}{", '"', "\\", "{", '{"s":"x"}', "\n", "],[", "a:b", "nul", "\u00e9\U0001f600"]
+) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).filter(
+    lambda text: text not in ABSENT
+)
 integers = st.integers(-(2**63), 2**63 - 1)
 doubles = st.floats(allow_nan=False, allow_infinity=False) | st.none()
 unknown = st.sampled_from(
@@ -224,12 +228,14 @@ def test_the_fast_way_lands_nothing_that_the_careful_one_would_not(monkeypatch):
     assert accepted > 500
 
 
-CONSENT = Source("consent", (Field("s", "string", True), Field("agreed", "bigint", False, is_consent=True)))
+CONSENT = Source(
+    "consent", (Field("s", "string", True), Field("agreed", "bigint", False, is_consent=True, is_time=True))
+)
 consent_names = st.sampled_from(
     ['"agreed":', '"agreed": ', '"agreed" :', '"Agreed":', '"AGREED":', r'"\u0061greed":', '"u":', '"t":']
 )
 consent_values = st.sampled_from(
-    ["5", "5", "null", "null", "0", "6", '"5"', '""', '"agreed"', '{"agreed":null}']
+    ["5", "5", "null", "null", "0", "6", '"5"', '""', '"NULL"', "NaN", "false", '"agreed"', '{"agreed":null}']
 )
 consent_members = st.lists(st.tuples(consent_names, consent_values).map("".join), max_size=3)
 
@@ -262,7 +268,93 @@ def test_whoever_consents_on_the_fast_way_does_so_on_the_careful_one(text):
         assert slow.quarantined.is_empty()
 
 
-csv_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6)
+VALUES = Source(
+    "values",
+    (
+        Field("s", "string", True),
+        Field("t", "string", False),
+        Field("n", "string", False),
+        Field("at", "bigint", False, is_time=True),
+        Field("d", "double", False),
+    ),
+)
+written_texts = st.sampled_from(
+    [
+        '"a"',
+        '"a"',
+        '"long text"',
+        '""',
+        '"NULL"',
+        '"null"',
+        '"nan"',
+        r'"\\N"',
+        '"None"',
+        '"N/A"',
+        "NaN",
+        "8.0",
+        "null",
+    ]
+)
+written_numbers = st.sampled_from(
+    [
+        "1",
+        "1",
+        "2.5",
+        "1.65556E+12",
+        "1.655564376E12",
+        "NaN",
+        '"NaN"',
+        '""',
+        "null",
+        "false",
+        '"2022-06-18T14:59:36Z"',
+    ]
+)
+
+
+@st.composite
+def lines_of_values(draw) -> bytes:
+    """Lines with the same fields, under the same names, of which few have what is unusual."""
+    names = draw(st.permutations(["s", "t", "n", draw(st.sampled_from(["at", "AT"])), "d"]))
+    written = {"s": written_texts, "t": written_texts, "n": written_texts}
+    unusual = draw(st.sets(st.sampled_from(names), max_size=2))
+    usual = {"s": '"a"', "t": '"b"', "n": '"c"'}
+    return b"\n".join(
+        "{{{}}}".format(
+            ",".join(
+                f'"{name}":'
+                + (draw(written.get(name, written_numbers)) if name in unusual else usual.get(name, "1"))
+                for name in names
+            )
+        ).encode()
+        for _ in range(draw(st.integers(1, 4)))
+    )
+
+
+def test_values_are_the_same_on_both_ways():
+    taken = 0
+
+    @settings(STABLE, max_examples=1000)
+    @given(lines_of_values())
+    def run(text):
+        nonlocal taken
+        fast = parse_lines(text, 0, VALUES)
+        if fast is not None:
+            taken += "absent_value" in fast.repaired
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("stedi_assets.records.parse.typed_rows", lambda *_: None)
+                slow, _ = parse_damaged(text, 0, VALUES, final=True)
+            assert fast.landed.equals(slow.landed)
+            assert (fast.records, fast.repaired, fast.drift) == (slow.records, slow.repaired, slow.drift)
+            assert slow.quarantined.is_empty()
+
+    run()
+    assert taken > 20
+
+
+csv_text = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6
+).filter(lambda text: text not in ABSENT)
 
 
 @settings(STABLE, max_examples=300)
