@@ -23,6 +23,7 @@ from stedi_assets.cli import (
     spark,
     status,
     tables,
+    verify,
 )
 from stedi_assets.cli.common import app
 from stedi_assets.cli.output import complain
@@ -44,6 +45,7 @@ __all__ = [
     "spark",
     "status",
     "tables",
+    "verify",
 ]
 
 # Typer's root of wrong usage, which it does not export.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Every command, as ``stedi --help`` shows them.
 GROUPS = {
     "Every day": ("dev", "run", "status", "counts", "sql", "quarantine", "upload"),
-    "Look closer": ("tables", "diff", "doctor"),
+    "Look closer": ("tables", "diff", "verify", "doctor"),
     "Look after the lake": (
         "forget",
         "rotate-key",
@@ -52,19 +52,15 @@ class Commands(TyperGroup):
         """Write all on one screen: no line is empty, and each command has one line."""
         formatter.write(f"Usage: {ctx.command_path} COMMAND [OPTIONS]    ({self.help})\n")
         width = max(map(len, self.commands))
-        options = [
-            record
-            for item in self.get_params(ctx)
-            # What does not fit on the screen is in the page of commands; the first line has -h.
-            if item.name not in ("install_completion", "show_completion", "help")
-            and (record := item.get_help_record(ctx))
-        ]
         for group, names in GROUPS.items():
             commands = [(name, self.commands[name]) for name in names if name in self.commands]
             _write_section(
                 formatter, group, [(name.ljust(width), item.short_help or "") for name, item in commands]
             )
-        _write_section(formatter, "Options", [(name.ljust(width), text) for name, text in options])
+        # What does not fit on the screen is in the page of commands; the first line has -h.
+        formatter.write(
+            "--lake ADDRESS: the lake, else STEDI_LAKE_URI, else data/; --version\n"
+        )
 
 
 def _write_section(formatter: Any, heading: str, rows: list[tuple[str, str]]) -> None:  # noqa: ANN401 - as above

@@ -1,0 +1,23 @@
+"""What verification finds: one sentence each, with figures, and without anything of a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["holds", "waits", "broken"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What was looked at.
+        state: Whether it holds, waits for the next run or for somebody's look, or is broken.
+        message: A sentence with figures; names of tables and files, never a value of a record.
+    """
+
+    name: str
+    state: State
+    message: str

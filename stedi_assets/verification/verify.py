@@ -1,0 +1,375 @@
+"""The verification of a lake: which promises hold, which wait for a run or a look, and which are broken.
+
+Nothing is written. Raw files and tables are read as they are when the verification comes to them.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.lake.errors import LakeError
+from stedi_assets.lake.lineage import POLICIES
+from stedi_assets.lake.maintenance import unreferenced
+from stedi_assets.lake.query import open_snapshots
+from stedi_assets.lake.readable import ReadableTables, readable_tables
+from stedi_assets.lake.snapshot import require_files, snapshot_at
+from stedi_assets.landing.files import list_landing
+from stedi_assets.landing.ledger import read_ledger
+from stedi_assets.privacy.pseudonym import existing_key
+from stedi_assets.sources import SOURCES
+from stedi_assets.text import counted
+from stedi_assets.verification import raw_lines, recompute
+from stedi_assets.verification.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    import duckdb
+    from pyiceberg.schema import Schema
+
+    from stedi_assets.lake.lake import Lake
+    from stedi_assets.lake.snapshot import Snapshot
+    from stedi_assets.settings import Settings
+
+# Retention runs once a day, and keeps for a day what nobody needs any more.
+_RETENTION_SLACK = timedelta(days=2)
+_NAMED = 3
+_MAIN = "main"
+
+
+def verify(lake: Lake, settings: Settings) -> Iterator[Finding]:
+    """Look at each promise again.
+
+    Args:
+        lake: The lake.
+        settings: Has the key of pseudonyms and the days of retention.
+
+    Raises:
+        LakeError: The lake cannot be listed.
+        SettingsError: The file of the key of pseudonyms is damaged.
+    """
+    tables = readable_tables(lake, [name for name in lake.table_names() if name in CONTRACTS])
+    yield _readable(tables)
+    landed = [f"{source}_{kind}" for source in SOURCES for kind in ("landing", "quarantine")]
+    if missing := [name for name in (*landed, "landing_files") if name not in tables.snapshots]:
+        yield Finding(
+            "tables", "waits", f"nothing more can be looked at without {', '.join(missing)}: stedi run"
+        )
+        return
+    snapshots = {name: snapshot for name, (_, snapshot) in tables.snapshots.items()}
+    stale = _stale(snapshots)
+    yield _fresh(stale)
+    yield from _files(lake)
+    older = {name: _older(lake, name) for name in recompute.DERIVED if name in snapshots}
+    views = tables.snapshots | {
+        f"{name}_{number}": old for name in older for number, old in older[name].items()
+    }
+    with open_snapshots(lake, views) as connection:
+        yield _positions(connection)
+        yield _conservation(connection)
+        for source in SOURCES:
+            yield _raw(lake, connection, source)
+        key = existing_key(settings)
+        recompute.compute_due(connection, _policies(lake), key)
+        published = [name for name in recompute.DERIVED if name in snapshots]
+        for name in published:
+            yield _consent(connection, name, stale, has_key=key is not None)
+        for name in published:
+            columns = [column.name for column in CONTRACTS[name].columns]
+            if key is None and "customer_key" in columns:
+                columns.remove("customer_key")
+            if name not in stale:
+                yield _recomputed(connection, name, columns, has_key=key is not None)
+            if older[name]:
+                yield _older_consent(connection, name, older[name], settings.retention_days)
+    for name in tables.snapshots:
+        yield from _history(lake, name, timedelta(days=settings.retention_days))
+
+
+def _readable(tables: ReadableTables) -> Finding:
+    if tables.unreadable:
+        return Finding("tables", "broken", "; ".join(tables.unreadable.values()))
+    files = sum(len(snapshot.files) for _, snapshot in tables.snapshots.values())
+    return Finding(
+        "tables",
+        "holds",
+        f"{counted(len(tables.snapshots), 'table')} with {counted(files, 'data file')}, all there and whole",
+    )
+
+
+def _stale(snapshots: Mapping[str, Snapshot]) -> dict[str, str]:
+    """Tables that were not made from what is published now, and why."""
+    versions = {name: snapshot.version for name, snapshot in snapshots.items()}
+    stale = {}
+    for name, snapshot in snapshots.items():
+        if waits := [table for table, before in snapshot.awaits.items() if versions.get(table) == before]:
+            stale[name] = f"was published by a run that did not come to {', '.join(waits)}"
+    for name in recompute.DERIVED:
+        if name not in snapshots:
+            stale[name] = "cannot be read, or was never published"
+            continue
+        made_from = snapshots[name].made_from
+        # Of another state of a table, or of a table that is stale itself.
+        changed = [table for table, at in made_from.items() if versions.get(table) != at or table in stale]
+        if not made_from or changed:
+            stale[name] = f"was made before {', '.join(changed) or 'versions were recorded'}"
+    return stale
+
+
+def _fresh(stale: Mapping[str, str]) -> Finding:
+    if not stale:
+        return Finding("fresh", "holds", "every table was made from what is published now")
+    told = "; ".join(f"{name} {why}" for name, why in stale.items())
+    return Finding("fresh", "waits", f"{told}: stedi run")
+
+
+def _files(lake: Lake) -> Iterator[Finding]:
+    """Whether the ledger has each landing file as it is."""
+    for source in SOURCES:
+        listing, ledger = list_landing(lake, source), read_ledger(lake, source)
+        changes = ledger.changes(listing)
+        waits = [
+            f"{counted(len(paths), 'file')} {kind} ({_some(paths)})"
+            for kind, paths in (
+                ("new", changes.new),
+                ("changed", changes.changed),
+                ("gone", changes.gone),
+                ("twice in the ledger", sorted(ledger.repeated)),
+                ("with a name that nobody can read", listing.unknown),
+            )
+            if paths
+        ]
+        name = f"{source} files"
+        if waits:
+            yield Finding(name, "waits", f"{'; '.join(waits)}: stedi run")
+        else:
+            yield Finding(
+                name, "holds", f"{counted(len(listing.files), 'landing file')}, in the ledger as it is"
+            )
+
+
+def _positions(connection: duckdb.DuckDBPyConnection) -> Finding:
+    """Whether each place in a raw file has one record."""
+    twice = 0
+    for source in SOURCES:
+        twice += _number(
+            connection,
+            f"""
+            SELECT count(*) FROM (
+                SELECT source_file, source_position
+                FROM (
+                    SELECT source_file, source_position FROM {source}_landing
+                    UNION ALL SELECT source_file, source_position FROM {source}_quarantine
+                )
+                GROUP BY ALL HAVING count(*) > 1
+            )
+            """,  # noqa: S608 - names of ours
+        )
+    if twice:
+        return Finding("records", "broken", f"{counted(twice, 'place')} in raw files landed twice")
+    return Finding("records", "holds", "no place in a raw file landed twice")
+
+
+def _conservation(connection: duckdb.DuckDBPyConnection) -> Finding:
+    """Whether landing and quarantine have as many rows of each file as the ledger says that were read."""
+    rows = " UNION ALL ".join(
+        f"SELECT source_file, {int(kind == 'landing')} AS landed FROM {source}_{kind}"  # noqa: S608 - names of ours
+        for source in SOURCES
+        for kind in ("landing", "quarantine")
+    )
+    query = f"""
+        WITH counted AS (
+            SELECT source_file, sum(landed) AS landed, count(*) - sum(landed) AS quarantined
+            FROM ({rows}) GROUP BY source_file
+        )
+        SELECT source_file
+        FROM counted FULL JOIN landing_files AS entry USING (source_file)
+        WHERE coalesce(counted.landed, 0) IS DISTINCT FROM entry.landed
+            OR coalesce(counted.quarantined, 0) IS DISTINCT FROM entry.quarantined
+            OR entry.records != entry.landed + entry.quarantined
+        ORDER BY source_file
+    """  # noqa: S608 - names of ours
+    if wrong := [row[0] for row in connection.execute(query).fetchall()]:
+        return Finding(
+            "conservation",
+            "broken",
+            f"the tables have other numbers of records than the ledger of {counted(len(wrong), 'file')} "
+            f"({_some(wrong)}): stedi run",
+        )
+    total = _number(connection, "SELECT coalesce(sum(records), 0) FROM landing_files")
+    return Finding(
+        "conservation", "holds", f"{counted(total, 'record')} read, each in landing or in quarantine"
+    )
+
+
+def _raw(lake: Lake, connection: duckdb.DuckDBPyConnection, source: str) -> Finding:
+    """Whether what stands on the lines of raw files is in the tables."""
+    ledger = read_ledger(lake, source)
+    files = list_landing(lake, source).files
+    entered = [
+        file
+        for file in files
+        if file.path in ledger.entries and ledger.entries[file.path].identity == file.identity
+    ]
+    found = raw_lines.compare(lake, connection, source, entered)
+    name = f"{source} lines"
+    if found.lost or found.changed:
+        told = [
+            f"{counted(sum(by_file.values()), 'record')} {what} ({_some(by_file)})"
+            for by_file, what in (
+                (found.lost, "in neither landing nor quarantine"),
+                (found.changed, "landed with another number than the file has"),
+            )
+            if by_file
+        ]
+        return Finding(name, "broken", "; ".join(told))
+    return Finding(
+        name,
+        "holds",
+        f"{counted(found.records, 'record')} on lines of {found.files} of {counted(len(files), 'raw file')} read "
+        "again; each is in the tables",
+    )
+
+
+def _consent(
+    connection: duckdb.DuckDBPyConnection, name: str, stale: Collection[str], *, has_key: bool
+) -> Finding:
+    """Whether everybody in a table consents now."""
+    # Of a stale table too: what is due is made from what has landed.
+    if name == "machine_learning_curated" and not has_key:
+        message = "nobody can be found in it without the key of pseudonyms: set STEDI_PSEUDONYM_KEY"
+        return Finding(f"{name} consent", "waits", message)
+    found = _number(connection, _without_consent(name, name))
+    noun = "device" if name == "step_trainer_trusted" else "person"
+    if not found:
+        return Finding(f"{name} consent", "holds", f"no {noun} in it is without consent")
+    message = f"{_people(found, noun)} in it without consent"
+    if name in stale:
+        return Finding(f"{name} consent", "waits", f"{message}, until the next run: stedi run")
+    return Finding(
+        f"{name} consent", "broken", f"{message}, although the table was made from what is published now"
+    )
+
+
+def _without_consent(name: str, view: str) -> str:
+    """The query for the number of people, or of devices, of a table who are not due to be in one of its snapshots."""
+    if name == "step_trainer_trusted":
+        what, due = "device", "due_step_trainer_trusted"
+    elif name == "machine_learning_curated":
+        what, due = "customer_key", "due_key INNER JOIN due_customer_trusted USING (person)"
+    else:
+        what, due = "person", "due_customer_trusted"
+    return f"SELECT count(DISTINCT {what}) FROM {view} WHERE {what} NOT IN (SELECT {what} FROM {due})"  # noqa: S608 - names of ours
+
+
+def _people(number: int, noun: str) -> str:
+    return (
+        f"{number:,} {noun}" if number == 1 else f"{number:,} {'people' if noun == 'person' else 'devices'}"
+    )
+
+
+def _older(lake: Lake, name: str) -> dict[int, tuple[Schema, Snapshot]]:
+    """Snapshots of a table, but the current one, that a reader can read, by their place."""
+    table = lake.find_table(name)
+    if table is None:
+        return {}
+    found = {}
+    for number, item in enumerate(table.snapshots()):
+        with suppress(LakeError, OSError):
+            snapshot = snapshot_at(table, item)
+            require_files(lake, name, snapshot)
+            if item.snapshot_id != table.metadata.current_snapshot_id:
+                found[number] = (table.schema(), snapshot)
+    return found
+
+
+def _older_consent(
+    connection: duckdb.DuckDBPyConnection, name: str, older: Collection[int], retention_days: int
+) -> Finding:
+    """How many people who withdrew are in a table's older snapshots, which retention takes away."""
+    most = max(_number(connection, _without_consent(name, f"{name}_{number}")) for number in older)
+    noun = "device" if name == "step_trainer_trusted" else "person"
+    held = (
+        f"at most {_people(most, noun)} without consent in one"
+        if most
+        else f"no {noun} without consent in them"
+    )
+    message = (
+        f"{counted(len(older), 'older snapshot')}, {held}; retention takes them after {retention_days} days"
+    )
+    return Finding(f"{name} history", "holds", message)
+
+
+def _recomputed(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: list[str], *, has_key: bool
+) -> Finding:
+    lacking, unexplained = recompute.difference(connection, name, columns)
+    if lacking or unexplained:
+        return Finding(
+            f"{name} rows",
+            "broken",
+            f"{counted(lacking, 'row')} due and not there, {counted(unexplained, 'row')} there and not due",
+        )
+    rows = _number(connection, f"SELECT count(*) FROM {name}")  # noqa: S608 - names of ours
+    without = (
+        "" if has_key or name != "machine_learning_curated" else ", but for the pseudonyms: no key is set"
+    )
+    return Finding(f"{name} rows", "holds", f"{counted(rows, 'row')}, equal to what DuckDB computes{without}")
+
+
+def _history(lake: Lake, name: str, keep: timedelta) -> Iterator[Finding]:
+    """What of a table is older than retention leaves it, and what retention does not know."""
+    table = lake.find_table(name)
+    if table is None:
+        return
+    if refs := sorted(ref for ref in table.metadata.refs if ref != _MAIN):
+        yield Finding(
+            f"{name} refs",
+            "waits",
+            f"{counted(len(refs), 'tag or branch')} keeps old rows, whoever withdraws ({_some(refs)}): drop it when it "
+            "is not needed",
+        )
+    now = datetime.now(UTC)
+    parents = {item.parent_snapshot_id: item.timestamp_ms for item in table.snapshots()}
+    limit = (now - max(keep, timedelta(days=1)) - _RETENTION_SLACK).timestamp() * 1000
+    late = [item for item in table.snapshots() if parents.get(item.snapshot_id, limit + 1) <= limit]
+    if late:
+        yield Finding(
+            f"{name} history",
+            "waits",
+            f"{counted(len(late), 'snapshot')} should have expired: run the job retention",
+        )
+    try:
+        left = [file for file in unreferenced(lake, name) if file.modified < now - _RETENTION_SLACK]
+    except LakeError as error:
+        yield Finding(f"{name} files", "broken", str(error))
+        return
+    if left:
+        yield Finding(
+            f"{name} leftovers",
+            "waits",
+            f"{counted(len(left), 'file')} that no snapshot needs, such as {left[0].path}: run the job retention",
+        )
+
+
+def _policies(lake: Lake) -> dict[str, Any]:
+    """The policies under which the ML table was made; those of any lake without one."""
+    table = lake.find_table("machine_learning_curated")
+    current = table.current_snapshot() if table else None
+    summary = current.summary.additional_properties if current and current.summary else {}
+    policies: dict[str, Any] = json.loads(summary.get(POLICIES, "{}"))
+    return policies
+
+
+def _number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    return int(connection.execute(query).fetchall()[0][0])
+
+
+def _some(paths: Collection[str]) -> str:
+    names = list(paths)
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
