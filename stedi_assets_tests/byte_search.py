@@ -2,10 +2,12 @@
 
 import bz2
 import gzip
+import lzma
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 
@@ -26,10 +28,16 @@ def _decoded(path: Path) -> Iterator[bytes]:
         yield repr(pq.read_table(path).to_pydict()).encode()
     elif path.suffix == ".avro":
         yield from _avro_blocks(content)
-    elif path.suffix == ".gz":
+    elif content.startswith(b"\x1f\x8b"):
         yield gzip.decompress(content)
     elif path.suffix == ".bz2":
         yield bz2.decompress(content)
+    elif path.suffix == ".xz":
+        yield lzma.decompress(content)
+    elif path.suffix == ".zst":
+        yield pa.CompressedInputStream(pa.BufferReader(content), "zstd").read()
+    elif content.startswith(b"\xff\xfe"):
+        yield content.decode("utf-16").encode()
 
 
 def _avro_blocks(content: bytes) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS stedi_db.accelerometer_landing (
     `z` double COMMENT 'Acceleration along the z axis; the source states no unit.',
     `person` string COMMENT 'The person: user in one spelling, by which people are matched; see docs/tables.md.',
     `source_file` string COMMENT 'Path of the landing file, below the lake.',
-    `source_position` bigint COMMENT 'Where the record begins in that file, in bytes of its uncompressed text.',
+    `source_position` bigint COMMENT 'Where the record begins in that file, in bytes of its text: unpacked, and in UTF-8.',
     `ingested_at` bigint COMMENT 'When it was ingested, epoch ms UTC.'
 )
 LOCATION '${LAKE_URI}/accelerometer/ingested'

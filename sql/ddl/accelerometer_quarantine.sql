@@ -5,7 +5,7 @@
 --     LAKE_URI=s3://my-bucket/lake envsubst < sql/ddl/accelerometer_quarantine.sql
 CREATE TABLE IF NOT EXISTS stedi_db.accelerometer_quarantine (
     `source_file` string COMMENT 'Path of the landing file, below the lake.',
-    `source_position` bigint COMMENT 'Where the record begins in that file, in bytes of its uncompressed text.',
+    `source_position` bigint COMMENT 'Where the record begins in that file, in bytes of its text: unpacked, and in UTF-8.',
     `ingested_at` bigint COMMENT 'When it was ingested, epoch ms UTC.',
     `raw_text` string COMMENT 'The record as delivered; undecodable bytes are written as \\xNN.',
     `reasons` array<string> COMMENT 'Why it was not landed; see docs/tables.md.',

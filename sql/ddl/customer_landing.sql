@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS stedi_db.customer_landing (
     `person` string COMMENT 'The person: email in one spelling, by which people are matched; see docs/tables.md.',
     `device` string COMMENT 'The device: serialNumber in one spelling, by which devices are matched.',
     `source_file` string COMMENT 'Path of the landing file, below the lake.',
-    `source_position` bigint COMMENT 'Where the record begins in that file, in bytes of its uncompressed text.',
+    `source_position` bigint COMMENT 'Where the record begins in that file, in bytes of its text: unpacked, and in UTF-8.',
     `ingested_at` bigint COMMENT 'When it was ingested, epoch ms UTC.'
 )
 LOCATION '${LAKE_URI}/customer/ingested'

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS stedi_db.step_trainer_landing (
     `distanceFromObject` bigint COMMENT 'Distance from the device to the nearest object; the source states no unit.',
     `device` string COMMENT 'The device: serialNumber in one spelling, by which devices are matched.',
     `source_file` string COMMENT 'Path of the landing file, below the lake.',
-    `source_position` bigint COMMENT 'Where the record begins in that file, in bytes of its uncompressed text.',
+    `source_position` bigint COMMENT 'Where the record begins in that file, in bytes of its text: unpacked, and in UTF-8.',
     `ingested_at` bigint COMMENT 'When it was ingested, epoch ms UTC.'
 )
 LOCATION '${LAKE_URI}/step_trainer/ingested'

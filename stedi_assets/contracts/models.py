@@ -146,7 +146,7 @@ class _Provenance(DataFrameModel):
     source_file: T.StringType = column(description="Path of the landing file, below the lake.")
     source_position: T.LongType = column(
         block("greater_than_or_equal_to", "position_not_negative", "It counts bytes from 0.", min_value=0),
-        description="Where the record begins in that file, in bytes of its uncompressed text.",
+        description="Where the record begins in that file, in bytes of its text: unpacked, and in UTF-8.",
     )
     ingested_at: T.LongType = column(
         _milliseconds("ingested_at"), description="When it was ingested, epoch ms UTC."

@@ -5,9 +5,10 @@ What is in a file belongs in ``records``; which files were read already, in ``le
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from stedi_assets.sources import SOURCES
 
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from stedi_assets.lake.files import StoredFile
     from stedi_assets.lake.lake import Lake
 
-_JSON = {".json", ".jsonl", ".ndjson"}
+_JSON, _CSV = {".json", ".jsonl", ".ndjson"}, {".csv", ".tsv"}
 # As programs that copy files name a file until it is whole.
 _UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", ".swp", "~")
-_COMPRESSION: dict[str, Literal["gzip", "bz2"]] = {".gz": "gzip", ".bz2": "bz2"}
+_PACKED = {".gz", ".bz2", ".xz", ".zst"}
+# What stands behind the last full stop of a part of Glue, of Firehose or of an UNLOAD is none.
+_EXTENSION = re.compile(r"\.[a-z][a-z0-9]{0,9}")
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,16 @@ class LandingFile:
         size: Bytes, as delivered.
         identity: Changes when the content does: the ETag on S3, size and modification time in a folder.
         modified: When it was written last, UTC.
-        is_csv: Whether it is CSV; JSON otherwise.
-        compression: How it is compressed, if it is.
+        is_csv: Whether it is CSV by its name, or JSON; None if only what is in the file says so.
+        is_packed: Whether it is compressed by its name. How, and whether it is, its first bytes say.
     """
 
     path: str
     size: int
     identity: str
     modified: datetime
-    is_csv: bool
-    compression: Literal["gzip", "bz2"] | None
+    is_csv: bool | None
+    is_packed: bool
 
 
 @dataclass(frozen=True)
@@ -114,16 +117,17 @@ def landing_file(path: str, stored: StoredFile, below: str = "") -> LandingFile 
     """
     if _is_set_aside(path.removeprefix(below)):
         return None
-    suffixes = [suffix.lower() for suffix in PurePosixPath(path).suffixes]
-    compression = _COMPRESSION.get(suffixes[-1]) if suffixes else None
-    kind = suffixes[-2] if compression and len(suffixes) > 1 else "".join(suffixes[-1:])
-    if kind not in _JSON and kind != ".csv":
+    name = PurePosixPath(path.lower())
+    is_packed = name.suffix in _PACKED
+    extension = name.with_suffix("").suffix if is_packed else name.suffix
+    has_extension = _EXTENSION.fullmatch(extension) is not None
+    if has_extension and extension not in _JSON | _CSV:
         return None
     return LandingFile(
         path=path,
         size=stored.bytes,
         identity=stored.etag or f"{stored.bytes}-{stored.modified.timestamp():.6f}",
         modified=stored.modified,
-        is_csv=kind == ".csv",
-        compression=compression,
+        is_csv=extension in _CSV if has_extension else None,
+        is_packed=is_packed,
     )

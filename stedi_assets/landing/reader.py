@@ -107,7 +107,7 @@ def _ranges(plan: ReadPlan, files: Iterable[LandingFile]) -> list[FileRange]:
 
 
 def _ranges_of(file: LandingFile, most: int) -> list[FileRange]:
-    whole = file.is_csv or file.compression is not None or file.size <= most
+    whole = file.is_csv or file.is_packed or file.size <= most
     starts = [0] if whole else range(0, file.size, most)
     return [
         FileRange(
@@ -116,7 +116,7 @@ def _ranges_of(file: LandingFile, most: int) -> list[FileRange]:
             end=file.size if whole else min(start + most, file.size),
             size=file.size,
             is_csv=file.is_csv,
-            compression=file.compression,
+            is_packed=file.is_packed,
             is_settled=whole,
         )
         for start in starts
@@ -139,11 +139,15 @@ def _runs_in_doubt(reports: Iterable[TaskReport], files: dict[str, LandingFile])
                 continue
             if in_doubt:
                 runs.append(
-                    FileRange(path, start, file_range.start, file.size, file.is_csv, None, is_settled=True)
+                    FileRange(
+                        path, start, file_range.start, file.size, file.is_csv, file.is_packed, is_settled=True
+                    )
                 )
             start, in_doubt = file_range.end, False
         if in_doubt:
-            runs.append(FileRange(path, start, file.size, file.size, file.is_csv, None, is_settled=True))
+            runs.append(
+                FileRange(path, start, file.size, file.size, file.is_csv, file.is_packed, is_settled=True)
+            )
     return runs
 
 
@@ -187,7 +191,7 @@ def _tasks_at_once() -> int:
 def _packed(ranges: Sequence[FileRange], full: int, most: int | None) -> tuple[tuple[FileRange, ...], ...]:
     """Pieces in order, as many to a task as make up one large file_range, or more where about ``most`` tasks may be."""
     costs = [
-        (file_range.end - file_range.start) * (_COMPRESSION_RATIO if file_range.compression else 1)
+        (file_range.end - file_range.start) * (_COMPRESSION_RATIO if file_range.is_packed else 1)
         + _OPEN_COST_BYTES
         for file_range in ranges
     ]

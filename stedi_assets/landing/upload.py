@@ -8,21 +8,19 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-import zlib
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
 from fsspec.callbacks import Callback
-from fsspec.implementations.local import LocalFileSystem
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
 from stedi_assets.errors import StediError
 from stedi_assets.lake.files import StoredFile
 from stedi_assets.landing.files import LandingFile, landing_file, landing_folder, list_landing
-from stedi_assets.records.content import ContentError
+from stedi_assets.records.content import ContentError, open_text
 from stedi_assets.records.read_task import FileRange, parse_stream
 from stedi_assets.sources import SOURCES
 
@@ -106,15 +104,15 @@ class Uploader:
         described = _described(file, file.name)
         if described is None:
             raise UploadError(
-                "a landing file's name ends in .json, .jsonl, .ndjson or .csv, perhaps with .gz or .bz2 behind it, and "
-                "does not begin with a dot, an underscore or test-"
+                "a landing file's name ends in .json, .jsonl, .ndjson, .csv or .tsv, or has no such end, perhaps with "
+                ".gz, .bz2, .xz or .zst behind it, and does not begin with a dot, an underscore or test-"
             )
         try:
             source = self._source or _recognise(file, described)
             digest = _digest(file.open("rb"))
         except ContentError as error:
             raise UploadError(str(error)) from None
-        except (EOFError, OSError, zlib.error) as error:
+        except OSError as error:
             raise UploadError(f"it cannot be read ({type(error).__name__})") from None
         if source is None:
             raise UploadError(f"it looks like none of {', '.join(SOURCES)}: name its source with --source")
@@ -205,20 +203,18 @@ def _look_through(file: Path, described: LandingFile, source: str) -> tuple[int,
     """How many records of a file land, and how many do not.
 
     Raises:
-        UploadError: None lands, or the file cannot be read, or it holds no text in UTF-8.
+        UploadError: None lands, or the file cannot be read, or it holds no text.
     """
     try:
-        with _open(file, described) as stream:
+        with file.open("rb") as stream:
             landed, quarantined = _counts(stream, described, source)
         if landed:
             return landed, quarantined
         other = _recognise(file, described)
     except ContentError as error:
         raise UploadError(str(error)) from None
-    except (EOFError, OSError, zlib.error) as error:
-        raise UploadError(
-            f"it cannot be read ({type(error).__name__}: damaged, or not compressed as its name says)"
-        ) from None
+    except OSError as error:
+        raise UploadError(f"it cannot be read ({type(error).__name__})") from None
     looks = f"like {other}" if other else f"like none of {', '.join(SOURCES)}"
     found = (
         f"none of its {quarantined:,} records can be read as {source}" if quarantined else "it has no records"
@@ -228,19 +224,14 @@ def _look_through(file: Path, described: LandingFile, source: str) -> tuple[int,
 
 def _recognise(file: Path, described: LandingFile) -> str | None:
     """The source of which most records at the beginning of a file can be read; None if there is no such one."""
-    with _open(file, described) as stream:
-        head = stream.read(_HEAD_BYTES)
-    of_head = replace(described, size=len(head), compression=None)
+    with file.open("rb") as stream:
+        content, text = open_text(stream, is_csv=described.is_csv, is_packed=described.is_packed)
+        head = text.read(_HEAD_BYTES)
+    of_head = replace(described, size=len(head), is_csv=content.is_csv, is_packed=False)
     landed = {source: _counts(io.BytesIO(head), of_head, source)[0] for source in SOURCES}
     best = max(landed.values())
     likely = [source for source, records in landed.items() if records == best]
     return likely[0] if best and len(likely) == 1 else None
-
-
-def _open(file: Path, described: LandingFile) -> BinaryIO:
-    # Not by fsspec.open, which takes "a::b.json" for two addresses.
-    opened: BinaryIO = LocalFileSystem().open(str(file), compression=described.compression)
-    return opened
 
 
 def _counts(stream: BinaryIO, described: LandingFile, source: str) -> tuple[int, int]:
@@ -250,7 +241,7 @@ def _counts(stream: BinaryIO, described: LandingFile, source: str) -> tuple[int,
         end=described.size,
         size=described.size,
         is_csv=described.is_csv,
-        compression=described.compression,
+        is_packed=described.is_packed,
         is_settled=True,
     )
     landed = quarantined = 0

@@ -6,11 +6,9 @@ belongs in ``removal``.
 
 from __future__ import annotations
 
-import bz2
-import gzip
+import io
 import os
 import shutil
-import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -20,6 +18,7 @@ from stedi_assets.contracts.sources import source_of
 from stedi_assets.errors import StediError
 from stedi_assets.landing.files import LandingFile, list_landing
 from stedi_assets.privacy.removal import RemovalError, remove_records
+from stedi_assets.records.content import ContentError, open_text
 from stedi_assets.records.identity import person_of
 from stedi_assets.records.mentions import mentions_in
 from stedi_assets.sources import SOURCES
@@ -30,16 +29,6 @@ if TYPE_CHECKING:
     from stedi_assets.lake.lake import Lake
     from stedi_assets.records.source import Parsed
 
-_DECOMPRESS: dict[str | None, Callable[[bytes], bytes]] = {
-    None: bytes,
-    "gzip": gzip.decompress,
-    "bz2": bz2.decompress,
-}
-_COMPRESS: dict[str | None, Callable[[bytes], bytes]] = {
-    None: bytes,
-    "gzip": gzip.compress,
-    "bz2": bz2.compress,
-}
 _SEARCH_BYTES = 1024 * 1024
 # No address is as long, even with each character escaped.
 _OVERLAP_BYTES = 4096
@@ -68,19 +57,18 @@ def rewrite(lake: Lake, source: str, file: LandingFile, doomed: Callable[[Parsed
             f"{file.path} changed while it was looked at: run this again when no file is arriving"
         )
     try:
-        shortened = remove_records(
-            _DECOMPRESS[file.compression](delivered),
-            source_of(CONTRACTS[f"{source}_landing"]),
-            is_csv=file.is_csv,
-            doomed=doomed,
+        content, stream = open_text(io.BytesIO(delivered), is_csv=file.is_csv, is_packed=file.is_packed)
+        text = remove_records(
+            stream.read(), source_of(CONTRACTS[f"{source}_landing"]), is_csv=content.is_csv, doomed=doomed
         )
-    except RemovalError:
+        shortened = None if text is None else content.packed(text)
+    except (ContentError, RemovalError):
         raise RewriteError(
             f"{file.path} is so damaged that without the person's records other records would be read in another way: "
             "take the person's records out by hand, then run this again"
         ) from None
     if shortened is not None:
-        _replace_file(lake, file.path, _COMPRESS[file.compression](shortened))
+        _replace_file(lake, file.path, shortened)
 
 
 def _replace_file(lake: Lake, path: str, content: bytes) -> None:
@@ -105,12 +93,18 @@ def mentions(lake: Lake, email: str) -> dict[str, int]:
     for source in SOURCES:
         listing = list_landing(lake, source)
         for path in sorted([*(file.path for file in listing.files), *listing.ignored]):
-            with (
-                suppress(OSError, EOFError, zlib.error),
-                lake.filesystem.open(f"{lake.uri}/{path}", compression="infer") as stream,
-            ):
-                found[path] = sum(_occurrences(person_of(email), text) for text in _texts(stream))
+            with suppress(OSError, ContentError), lake.filesystem.open(f"{lake.uri}/{path}") as stream:
+                found[path] = sum(_occurrences(person_of(email), text) for text in _texts(_opened(stream)))
     return {path: count for path, count in found.items() if count}
+
+
+def _opened(stream: BinaryIO) -> BinaryIO:
+    """A file as text in UTF-8; as it is, if it holds none."""
+    try:
+        return open_text(stream, is_csv=False, is_packed=False)[1]
+    except ContentError:
+        stream.seek(0)
+        return stream
 
 
 def _texts(stream: BinaryIO) -> Iterator[bytes]:

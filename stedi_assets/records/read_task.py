@@ -13,7 +13,6 @@ import ctypes
 import errno
 import json
 import traceback
-import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -21,7 +20,7 @@ import fsspec
 import polars as pl
 import pyarrow as pa
 
-from stedi_assets.records.content import HEAD_BYTES, ContentError, require_text
+from stedi_assets.records.content import ContentError, open_text
 from stedi_assets.records.counts import Counts
 from stedi_assets.records.csv_rows import Header, parse_csv
 from stedi_assets.records.mixed import INDEPENDENT_RECORDS, parse_text
@@ -69,8 +68,8 @@ class FileRange:
         start: First byte.
         end: First byte behind it.
         size: Size of the whole file.
-        is_csv: Whether it is CSV.
-        compression: How it is compressed, if it is; such a file is one file_range.
+        is_csv: Whether it is CSV by its name; None if the name does not say so.
+        is_packed: Whether it is packed by its name; such a file is one file_range.
         is_settled: Whether ``start`` and ``end`` are known to stand between records.
     """
 
@@ -78,8 +77,8 @@ class FileRange:
     start: int
     end: int
     size: int
-    is_csv: bool
-    compression: str | None
+    is_csv: bool | None
+    is_packed: bool
     is_settled: bool
 
 
@@ -167,7 +166,7 @@ def run_task(plan: ReadPlan, ranges: tuple[FileRange, ...]) -> TaskReport:
                 report.counts += Counts.of(parsed)
                 landed_of_piece.add(_with_provenance(parsed.landed, plan, file_range))
                 quarantined_of_piece.add(_with_provenance(parsed.quarantined, plan, file_range))
-        except (ContentError, EOFError, OSError, zlib.error) as error:
+        except (ContentError, OSError) as error:
             report = RangeReport(file_range.file, file_range.start, file_range.end, failure=_failure(error))
         else:
             landed.take(landed_of_piece)
@@ -203,7 +202,7 @@ def _failure(error: Exception) -> str:
         return "reading it is not permitted"
     if isinstance(error, OSError) and error.errno in _S3_FAILED:
         raise ConnectionError(f"errno {error.errno}")
-    return f"it cannot be read ({type(error).__name__}: damaged, or not compressed as its name says)"
+    return f"it cannot be read ({type(error).__name__})"
 
 
 def _parsed(
@@ -240,34 +239,34 @@ def _parse_settled(
     plan: ReadPlan, file_range: FileRange, _: RangeReport, filesystem: fsspec.AbstractFileSystem
 ) -> Iterator[Parsed]:
     """Read from one place between records to another, in windows, whatever the text is like."""
-    with filesystem.open(
-        f"{plan.lake}/{file_range.file}", "rb", compression=file_range.compression
-    ) as stream:
+    with filesystem.open(f"{plan.lake}/{file_range.file}", "rb") as stream:
         yield from parse_stream(stream, file_range, plan.source, plan.sizes)
 
 
 def parse_stream(
     stream: BinaryIO, file_range: FileRange, source: Source, sizes: Sizes = SIZES
 ) -> Iterator[Parsed]:
-    """Parse a settled file_range of a file that is open, uncompressed; its records are in as many parts as it takes.
+    """Parse a settled file_range of a file that is open; its records are in as many parts as it takes.
 
     Raises:
-        ContentError: The file begins with what is no text in UTF-8.
+        ContentError: The file holds no text, or is damaged.
     """
     header: Header | None = None
     rest, offset = b"", file_range.start
-    if file_range.compression is None:
-        stream.seek(file_range.start)
-    remaining = None if file_range.compression else file_range.end - file_range.start
+    is_csv, is_plain = bool(file_range.is_csv), True
+    if offset == 0:
+        content, stream = open_text(stream, is_csv=file_range.is_csv, is_packed=file_range.is_packed)
+        is_csv, is_plain = content.is_csv, content.is_plain
+    else:
+        stream.seek(offset)
+    remaining = file_range.end - offset if is_plain else None
     while True:
         text = stream.read(sizes.range_bytes if remaining is None else min(sizes.range_bytes, remaining))
-        if offset == 0 and not rest:
-            require_text(text[:HEAD_BYTES])
         if remaining is not None:
             remaining -= len(text)
         final = not text or remaining == 0
         window = rest + text
-        if file_range.is_csv:
+        if is_csv:
             rows, settled, header = parse_csv(window, offset, source, final=final, header=header)
             yield rows
         else:

@@ -125,7 +125,7 @@ class Parsed:
         repaired: counts by kind, see ``REPAIRS``; repairs of values count only in records that could be read.
         drift: unknown field name -> records that had it; names unlike a field's are "(other)".
 
-    ``source_position`` is the byte offset, in the uncompressed file, of the record's first byte.
+    ``source_position`` is the byte offset of the record's first byte in the text of the file: unpacked, in UTF-8.
     """
 
     landed: pl.DataFrame

@@ -1,5 +1,6 @@
 """The command ``stedi forget``: what it shows, asks and answers."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def test_it_erases_when_told_so(lake):
 
 def test_what_is_left_to_look_at_has_an_exit_code_of_its_own(lake):
     deliver(lake, "customer", [customer() | {"friend": VIC}], "friend.json")
-    deliver(lake, "accelerometer", b"not compressed", "bad.json.gz")
+    deliver(lake, "accelerometer", gzip.compress(b"cut")[:-1], "bad.json.gz")
     deliver(lake, "customer", b"noise", "broken.json")
     result = stedi(VIC, "--yes")
     assert result.exit_code == 3

@@ -101,7 +101,7 @@ def marked_lake(lake: Path) -> Path:
     )
     # Files that cannot be read. Of customers, they would stop the run.
     (lake / "accelerometer/landing/cut.json.gz").write_bytes(gzip.compress(broken_customers())[:-30])
-    (lake / "accelerometer/landing/plain.json.gz").write_bytes(broken_customers())
+    (lake / "accelerometer/landing/plain.json.gz").write_bytes(b"\0" + broken_customers())
     accelerometer = [
         text(reading(e_mail(300)) | {"x": e_mail(300)}),
         text(reading(e_mail(301)) | {"timestamp": name(301), e_mail(301): e_mail(301)}),

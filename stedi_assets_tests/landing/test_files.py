@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import lzma
 import os
 
 import pytest
@@ -24,10 +25,10 @@ IGNORED = [
     "readings.parquet",
     "readings.zip",
     "readings.json.zip",
-    "readings.gz",
-    "json",
+    "readings.json.snappy",
+    "readings.xlsx",
 ]
-COMPRESSIONS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}
+COMPRESSIONS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
 
 def test_only_files_of_known_kinds_are_read_and_the_others_are_named(lake):
@@ -54,6 +55,25 @@ def test_every_extension_is_read_in_any_case_and_compressed(lake):
         name: (entry["bytes"], entry["records"], entry["landed"]) for name, entry in lake.ledger().items()
     }
     assert found == {name: (len(content), 50, 50) for name, content in delivered.items()}
+
+
+def test_names_without_extension_are_read_by_what_they_begin_with(lake):
+    delivered = {
+        "run-1655564376361-part-r-00000": lines(reading(1)),
+        "2022/06/18/14/stedi-acc-1-2022-06-18-14-59-36-0a1b2c3d": lines(reading(2)),
+        "my.stream-1-2022-06-18-14-59-36-0a1b2c3d": lines(reading(3)),
+        "20220618_145936_00012_abcde_0a1b2c3d.gz": gzip.compress(lines(reading(4))),
+        "000000_0": b"[" + lines(reading(5)) + b"]",
+        "part-00000": b"user,timestamp,x,y,z\nann@example.org,1704067200006,0,0,0\n",
+        "part-00001": b'\x1e\n  {"user": "a',
+        "json": b"",
+    }
+    for name, content in delivered.items():
+        lake.deliver(name, content)
+    lake.land()
+    assert sorted(number for _, number in lake.landed()) == [1, 2, 3, 4, 5, 6]
+    assert [(name, reasons) for name, _, reasons in lake.quarantined()] == [("part-00001", ["truncated"])]
+    assert lake.ledger()["json"]["records"] == 0
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)

@@ -11,6 +11,7 @@ from stedi_assets_tests.builders.graph import Graph, checks_of, failures
 from stedi_assets_tests.builders.rows import T0, customer, reading
 
 BAD = "customer/landing/bad.json.gz"
+CUT = gzip.compress(b"a file that breaks off")[:-1]
 CUSTOMERS = ("customer_landing", "customer_quarantine")
 READINGS = ("accelerometer_landing", "accelerometer_quarantine")
 
@@ -27,7 +28,7 @@ def graph(sail_engine, tmp_path) -> Graph:
 
 def test_a_customer_file_that_cannot_be_read_stops_the_run_and_is_named(graph, tmp_path):
     deliver(tmp_path, "customer", [customer("bob@example.org")], "good.json")
-    bad = deliver(tmp_path, "customer", b"not compressed", "bad.json.gz")
+    bad = deliver(tmp_path, "customer", CUT, "bad.json.gz")
     before = graph.snapshots()
     result = graph.run(ok=False)
     assert not result.success
@@ -46,10 +47,10 @@ def test_a_customer_file_that_cannot_be_read_stops_the_run_and_is_named(graph, t
 
 
 def test_a_customer_file_of_other_content_than_its_name_says_stops_the_run(graph, tmp_path):
-    deliver(tmp_path, "customer", gzip.compress(lines(customer("bob@example.org"))), "bad.json")
+    deliver(tmp_path, "customer", b"PK\x03\x04" + lines(customer("bob@example.org")), "bad.json")
     result = graph.run(ok=False)
     sentence = checks_of(result, "customer_landing")["row_count"].description
-    assert "whom customer/landing/bad.json withdraws is unknown, since it holds gzip" in sentence
+    assert "whom customer/landing/bad.json withdraws is unknown, since it holds a zip archive" in sentence
     assert graph.rows()["customer_landing"] == 1
 
 
@@ -73,7 +74,7 @@ def test_a_customer_file_that_lost_its_records_stops_the_run(graph, tmp_path, co
     assert graph.rows()["customer_landing"] == 2
 
 
-@pytest.mark.parametrize("name", ["new.json.zst", "part-00000", "2024/new.txt"])
+@pytest.mark.parametrize("name", ["new.json.snappy", "new.xlsx", "2024/new.txt"])
 def test_a_customer_file_of_an_unknown_name_stops_the_run(graph, tmp_path, name):
     file = deliver(tmp_path, "customer", [customer(updated=T0 + 1, research=None)], name)
     result = graph.run(*CUSTOMERS, ok=False)
@@ -94,14 +95,14 @@ def test_customer_files_that_are_no_delivery_by_their_names_stop_nothing(graph, 
 
 
 def test_a_readings_file_of_an_unknown_name_is_a_warning(graph, tmp_path):
-    deliver(tmp_path, "accelerometer", [reading()], "part-00000")
+    deliver(tmp_path, "accelerometer", [reading()], "new.txt")
     check = checks_of(graph.run(*READINGS), "accelerometer_quarantine")["delivery"]
     assert (check.passed, check.severity.value) == (False, "WARN")
-    assert "no file of such a name is read: accelerometer/landing/part-00000" in check.description
+    assert "no file of such a name is read: accelerometer/landing/new.txt" in check.description
 
 
 def test_a_readings_file_that_cannot_be_read_is_a_warning(graph, tmp_path):
-    deliver(tmp_path, "accelerometer", b"not compressed", "bad.json.gz")
+    deliver(tmp_path, "accelerometer", CUT, "bad.json.gz")
     result = graph.run()
     assert checks_of(result, "accelerometer_landing")["row_count"].severity.value == "WARN"
 

@@ -1,9 +1,9 @@
 """A person forgotten: no byte below the lake has them, everybody else has what they had, whatever goes wrong."""
 
-import bz2
 import gzip
 import hashlib
 import hmac
+import io
 import json
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from stedi_assets.privacy import erasure
 from stedi_assets.privacy.erasure import ErasureError, forget, survey
 from stedi_assets.privacy.pseudonym import KEY_FINGERPRINT, fingerprint, key_file
 from stedi_assets.privacy.raw_files import RewriteError, rewrite
+from stedi_assets.records.content import Content, open_text
 from stedi_assets.settings import Settings, SettingsError
 from stedi_assets_tests.builders.files import deliver, line, lines, record
 from stedi_assets_tests.builders.graph import KEY, Graph, KeptLake, checks_of
@@ -39,6 +40,7 @@ BROKEN_OF_VIC = (
     line(vic(updated=None) | {"phone": 1}),
     f"note of {VIC.upper()}".encode(),
 )
+MARK = "\ufeff".encode()
 BROKEN_OF_OTHERS = (b"noise", b'{"customerName": "Ann Lee", "ema')
 
 
@@ -73,6 +75,11 @@ def deliver_in_every_shape(lake: Path) -> dict[str, tuple[bytes, bytes]]:
         "accelerometer/export.csv": (header + csv_of_vic + csv, header + csv),
         "step_trainer/lines.json.gz": (ann_steps + b"\n" + he_steps + b"\n", ann_steps + b"\n"),
         "step_trainer/lines.json.bz2": (he_steps + b"\n" + ann_steps, ann_steps),
+        "step_trainer/part.zst": (ann_steps + b"\n" + he_steps + b"\n", ann_steps + b"\n"),
+        "step_trainer/part.xz": (he_steps + b"\n" + ann_steps, ann_steps),
+        # As their first bytes say, and not as their names do.
+        "accelerometer/no-gz": (ann_reads + b"\n" + he_reads + b"\n", ann_reads + b"\n"),
+        "accelerometer/wide.csv": (MARK + header + csv_of_vic + csv, MARK + header + csv),
     }
     for path, (content, _) in files.items():
         source, _, name = path.partition("/")
@@ -81,11 +88,22 @@ def deliver_in_every_shape(lake: Path) -> dict[str, tuple[bytes, bytes]]:
 
 
 def packed(name: str, content: bytes) -> bytes:
-    return {".gz": gzip.compress, ".bz2": bz2.compress}.get(Path(name).suffix, bytes)(content)
+    return content_of(name).packed(content)
 
 
 def unpacked(path: Path) -> bytes:
-    return {".gz": gzip.decompress, ".bz2": bz2.decompress}.get(path.suffix, bytes)(path.read_bytes())
+    content, text = open_text(io.BytesIO(path.read_bytes()), is_csv=None, is_packed=False)
+    assert (content.container, content.encoding) == (
+        content_of(path.name).container,
+        content_of(path.name).encoding,
+    )
+    return text.read()
+
+
+def content_of(name: str) -> Content:
+    containers = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
+    container = "gzip" if name == "no-gz" else containers.get(Path(name).suffix)
+    return Content(container, "utf-16-le" if name == "wide.csv" else "utf-8", is_csv=False)
 
 
 def others(graph: Graph) -> dict[str, list[str]]:
@@ -140,10 +158,10 @@ def test_no_byte_of_the_person_is_left_and_no_byte_of_others_is_lost(graph, tmp_
     assert erased.found.rows == {
         "customer_landing": 2,
         "customer_quarantine": 3,
-        "accelerometer_landing": 4,
-        "step_trainer_landing": 2,
+        "accelerometer_landing": 6,
+        "step_trainer_landing": 4,
     }
-    assert sum(erased.found.records.values()) == 11
+    assert sum(erased.found.records.values()) == 15
     assert erased.found.records["customer/landing/broken.json"] == 3
     assert (erased.mentions, erased.unreadable) == ({}, [])
     assert erased.nameless == {"customer/landing/broken.json": 2}
@@ -337,7 +355,7 @@ def test_rows_of_files_that_are_gone_are_erased_too(graph, tmp_path):
 def test_files_that_need_a_look_are_reported(graph, tmp_path):
     """Those that nobody can read, and those with the address in other people's records or that are never read."""
     deliver_three_people(tmp_path)
-    deliver(tmp_path, "accelerometer", b"not compressed", "bad.json.gz")
+    deliver(tmp_path, "accelerometer", gzip.compress(b"cut")[:-1], "bad.json.gz")
     deliver(tmp_path, "customer", [customer() | {"friend": f"<{VIC}>"}], "friend.json")
     deliver(tmp_path, "customer", f"{VIC}, again {VIC}".encode(), "_notes.txt")
     deliver(tmp_path, "customer", [customer(f"x{VIC}")], "longer.json")
