@@ -1,6 +1,7 @@
 """What is derived from the code and committed: Athena DDL and documentation. ``make docs`` writes it.
 
-What is in a file belongs in ``contracts.ddl``, ``contracts.docs``, ``contracts.diagram`` and ``cli.page``.
+What is in a file belongs in ``contracts.ddl``, ``contracts.docs``, ``contracts.diagram``, ``cli.page`` and
+``cli.settings_page``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import yaml
 
 from stedi_assets.assets import curated, landing, trusted
 from stedi_assets.cli.page import commands_page
+from stedi_assets.cli.settings_page import settings_page
 from stedi_assets.contracts.ddl import athena_ddl
 from stedi_assets.contracts.diagram import asset_graph
 from stedi_assets.contracts.docs import tables_page
@@ -31,6 +33,7 @@ def exports() -> dict[str, str]:
     pages = {
         "docs/tables.md": tables_page(CONTRACTS.values(), made_from()),
         "docs/commands.md": commands_page(),
+        "docs/settings.md": settings_page(),
         "docs/images/flow.svg": asset_graph(SOURCES, made_from(), sample_counts()),
     }
     return ddl | pages

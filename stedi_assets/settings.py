@@ -36,32 +36,45 @@ class SettingsError(StediError):
 
 
 class Settings(BaseSettings):
-    """What a user may set, by environment variable.
-
-    Attributes:
-        lake_uri: Folder or ``s3://bucket/prefix`` that holds raw files and tables (``STEDI_LAKE_URI``).
-        spark: Engine: ``sail``, a Spark master, or a Spark Connect endpoint, perhaps with a token (``STEDI_SPARK``).
-        database: Catalog database of the tables (``STEDI_DATABASE``).
-        consent_from_date: Drop readings from before consent (``STEDI_CONSENT_FROM_DATE``).
-        ml_match: Pair step and accelerometer readings of the same ``person``, or of any person with the same
-            ``timestamp`` as the published exercise did (``STEDI_ML_MATCH``).
-        pseudonym_key: Key of ``customer_key`` (``STEDI_PSEUDONYM_KEY``); required on ``s3://``.
-        retention_days: Days that superseded table snapshots are kept (``STEDI_RETENTION_DAYS``).
-        kms_key_id: Key ID, ARN or alias of the KMS key under which everything is written to an ``s3://`` lake
-            (``STEDI_KMS_KEY_ID``); without it the bucket's default encryption applies.
-    """
+    """What a user may set, each by the environment variable of its name; ``docs/settings.md`` is made of this."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
-    lake_uri: str = "data"
+    lake_uri: str = Field(
+        default="data", description="Folder or `s3://bucket/prefix` that holds raw files and tables."
+    )
     # Neither printed nor dumped, since the address of a Connect server may hold a token.
-    spark: str = Field(default="sail", repr=False, exclude=True)
-    database: str = Field(default="stedi_db", pattern=r"^[a-z][a-z0-9_]*$")
-    consent_from_date: bool = False
-    ml_match: Literal["person", "timestamp"] = "person"
-    pseudonym_key: SecretStr | None = Field(default=None, min_length=16)
-    retention_days: int = Field(default=7, ge=0)
-    kms_key_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9:/_-]+$")
+    spark: str = Field(
+        default="sail", repr=False, exclude=True, description="The engine, by one of the forms below."
+    )
+    database: str = Field(
+        default="stedi_db",
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="Catalog database of the tables. Two lakes must not share one.",
+    )
+    consent_from_date: bool = Field(
+        default=False, description="Whether readings from before their person's consent are left out."
+    )
+    ml_match: Literal["person", "timestamp"] = Field(
+        default="person",
+        description="Which readings make a pair: those of one person, or all of one time, strangers included, as the "
+        "published exercise had it.",
+    )
+    pseudonym_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Key of `customer_key`. A lake in a folder gets one, kept in `.stedi/` beside it; a lake on S3 "
+        "needs this variable.",
+    )
+    retention_days: int = Field(
+        default=7, ge=0, description="How many days superseded snapshots of a table are kept."
+    )
+    kms_key_id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9:/_-]+$",
+        description="ID, ARN or alias of the KMS key under which everything is written to a lake on S3. Without it the "
+        "bucket's default encryption applies.",
+    )
 
     @field_validator("lake_uri")
     @classmethod

@@ -15,6 +15,7 @@ from stedi_assets.contracts.predicates import SUPPORTED_CHECKS
 from stedi_assets.exports import exports, made_from, main, sample_counts
 from stedi_assets.lake.iceberg import iceberg_schema
 from stedi_assets.records.source import REASONS, REPAIRS
+from stedi_assets.settings import Settings
 from stedi_assets.sources import SOURCES
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -122,6 +123,22 @@ def test_the_page_says_what_a_rule_asks():
         cells(section("landing_files"), "known_source")[2] == "one of customer, accelerometer, step_trainer"
     )
     assert set(CONDITIONS) == SUPPORTED_CHECKS
+
+
+def test_the_page_of_settings_says_all_of_every_variable():
+    page = exports()["docs/settings.md"].partition("\n## ")[0]
+    for name, field in Settings.model_fields.items():
+        _, _, default, meaning = cells(page, f"STEDI_{name.upper()}")
+        assert default == ("none" if field.default is None else f"`{str(field.default).lower()}`")
+        assert meaning == field.description
+    kinds = {
+        name: cells(page, f"STEDI_{name}")[1] for name in ("ML_MATCH", "RETENTION_DAYS", "PSEUDONYM_KEY")
+    }
+    assert kinds == {
+        "ML_MATCH": "`person` or `timestamp`",
+        "RETENTION_DAYS": "whole number, 0 or more",
+        "PSEUDONYM_KEY": "secret text of 16 characters or more",
+    }
 
 
 def test_the_page_lists_reasons_and_repairs():
