@@ -10,14 +10,8 @@ import dagster as dg
 
 from stedi_assets.assets.metadata import OWNERS
 from stedi_assets.landing.files import Listing, landing_folder
-from stedi_assets.sources import SOURCES
+from stedi_assets.sources import DELIVERED
 from stedi_assets.text import megabytes
-
-_WHAT_A_SOURCE_DELIVERS = {
-    "customer": "Snapshots of customers from the web site",
-    "accelerometer": "Readings of the accelerometers in people's phones, from the app",
-    "step_trainer": "Readings of Step Trainer devices",
-}
 
 
 def files_of(source: str) -> dg.AssetKey:
@@ -41,12 +35,12 @@ folders = [
     dg.AssetSpec(
         files_of(source),
         description=(
-            f"{_WHAT_A_SOURCE_DELIVERS[source]}, as delivered, in the lake's folder `{landing_folder(source)}`. The "
+            f"{delivered}, as delivered, in the lake's folder `{landing_folder(source)}`. The "
             "pipeline reads these files, and never changes them."
         ),
         group_name="files",
         kinds={"json", "csv"},
         owners=OWNERS,
     )
-    for source in SOURCES
+    for source, delivered in DELIVERED.items()
 ]

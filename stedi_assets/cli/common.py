@@ -58,9 +58,7 @@ class Commands(TyperGroup):
                 formatter, group, [(name.ljust(width), item.short_help or "") for name, item in commands]
             )
         # What does not fit on the screen is in the page of commands; the first line has -h.
-        formatter.write(
-            "--lake ADDRESS: the lake, else STEDI_LAKE_URI, else data/; --version\n"
-        )
+        formatter.write("--lake ADDRESS: the lake, else STEDI_LAKE_URI, else data/; --version\n")
 
 
 def _write_section(formatter: Any, heading: str, rows: list[tuple[str, str]]) -> None:  # noqa: ANN401 - as above

@@ -5,13 +5,11 @@ The tables are in the order of the pipeline.
 
 from __future__ import annotations
 
+from stedi_assets.sources import SOURCES
+
 FOLDERS = {
-    "customer_landing": "customer/ingested",
-    "accelerometer_landing": "accelerometer/ingested",
-    "step_trainer_landing": "step_trainer/ingested",
-    "customer_quarantine": "customer/quarantine",
-    "accelerometer_quarantine": "accelerometer/quarantine",
-    "step_trainer_quarantine": "step_trainer/quarantine",
+    **{f"{source}_landing": f"{source}/ingested" for source in SOURCES},
+    **{f"{source}_quarantine": f"{source}/quarantine" for source in SOURCES},
     "landing_files": "ledger",
     "customer_trusted": "customer/trusted",
     "accelerometer_trusted": "accelerometer/trusted",

@@ -202,31 +202,18 @@ class _Quarantine(_Provenance):
     )
 
 
-class CustomerQuarantine(_Quarantine):
-    """Every customer record that could not be read or breaks a rule of the landing contract."""
+def _quarantine_of(source: str) -> type[DataFrameModel]:
+    """The model of a source's quarantine: all are alike."""
 
-    class Config:
-        name = "customer_quarantine"
-        metadata = {"folder": FOLDERS["customer_quarantine"]}
-        unique = ["source_file", "source_position"]
+    class OfSource(_Quarantine):
+        class Config:
+            name = f"{source}_quarantine"
+            metadata = {"folder": FOLDERS[f"{source}_quarantine"]}
+            unique = ["source_file", "source_position"]
 
-
-class AccelerometerQuarantine(_Quarantine):
-    """Every accelerometer record that could not be read or breaks a rule of the landing contract."""
-
-    class Config:
-        name = "accelerometer_quarantine"
-        metadata = {"folder": FOLDERS["accelerometer_quarantine"]}
-        unique = ["source_file", "source_position"]
-
-
-class StepTrainerQuarantine(_Quarantine):
-    """Every step trainer record that could not be read or breaks a rule of the landing contract."""
-
-    class Config:
-        name = "step_trainer_quarantine"
-        metadata = {"folder": FOLDERS["step_trainer_quarantine"]}
-        unique = ["source_file", "source_position"]
+    record = f"{source.replace('_', ' ')} record"
+    OfSource.__doc__ = f"Every {record} that could not be read or breaks a rule of the landing contract."
+    return OfSource
 
 
 class LandingFiles(DataFrameModel):
@@ -237,7 +224,7 @@ class LandingFiles(DataFrameModel):
         block(
             "isin",
             "known_source",
-            "There are three.",
+            "Each source has tables of its own.",
             allowed_values=list(SOURCES),
         ),
         description="Source that delivered it.",
@@ -345,23 +332,16 @@ class MachineLearningCurated(DataFrameModel):
         unique = ["customer_key", "sensorReadingTime", "distanceFromObject", "x", "y", "z"]
 
 
-CONTRACTS: dict[str, Contract] = {
-    contract.name: contract
-    for contract in map(
-        contract_of,
-        (
-            CustomerLanding,
-            AccelerometerLanding,
-            StepTrainerLanding,
-            CustomerQuarantine,
-            AccelerometerQuarantine,
-            StepTrainerQuarantine,
-            LandingFiles,
-            CustomerTrusted,
-            AccelerometerTrusted,
-            CustomerCurated,
-            StepTrainerTrusted,
-            MachineLearningCurated,
-        ),
-    )
-}
+_MODELS: tuple[type[DataFrameModel], ...] = (
+    CustomerLanding,
+    AccelerometerLanding,
+    StepTrainerLanding,
+    *map(_quarantine_of, SOURCES),
+    LandingFiles,
+    CustomerTrusted,
+    AccelerometerTrusted,
+    CustomerCurated,
+    StepTrainerTrusted,
+    MachineLearningCurated,
+)
+CONTRACTS: dict[str, Contract] = {contract.name: contract for contract in map(contract_of, _MODELS)}

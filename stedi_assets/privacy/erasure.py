@@ -99,9 +99,9 @@ def forget(lake: Lake, settings: Settings, email: str, refresh: Callable[[], Non
     _delete_leftovers(lake, person)
     # Asked once, since rewriting makes files look unread.
     readable = {source: landing_files(lake, source)[0] for source in SOURCES}
-    _erase_source(lake, "accelerometer", person, readable["accelerometer"])
-    _erase_source(lake, "step_trainer", person, readable["step_trainer"])
-    # A record that names nobody is found by its device, and whose the device is only the others say.
+    # Customers last. A record that names nobody is found by its device, and whose the device is only the others say.
+    for source in (source for source in SOURCES if source != "customer"):
+        _erase_source(lake, source, person, readable[source])
     _erase_source(lake, "customer", person.by_device_alone(), readable["customer"])
     _erase_source(lake, "customer", person, readable["customer"])
     refresh()
