@@ -67,8 +67,9 @@ def consent_of_trusted_customers(candidate: Candidate) -> CheckOutcome:
         passed=False,
         sentence=(
             f"{outcome.sentence}; held back until records in quarantine are settled: "
-            f"{figures['people_held_back']:,} people and {figures['devices_withheld']:,} devices; "
-            f"{counted(figures['records_naming_nobody'], 'record')} name nobody"
+            f"{counted(figures['people_held_back'], 'person', 'people')} and "
+            f"{counted(figures['devices_withheld'], 'device')}; "
+            f"records that name nobody: {figures['records_naming_nobody']:,}"
         ),
         severity=dg.AssetCheckSeverity.WARN,
         to_do=_TO_SETTLE,

@@ -38,9 +38,9 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f": did you mean {likely[0]}?" if name and likely else ""
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, as in ``1 row`` and ``81,273 rows``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun, as in ``1 row`` and ``81,273 rows``; ``many`` if an s does not make the plural."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def megabytes(size: int) -> float:

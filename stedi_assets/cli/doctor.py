@@ -7,10 +7,12 @@ import sys
 import typer
 
 from stedi_assets.cli.common import app, examples
-from stedi_assets.cli.output import AsCsv, AsJson, Output, say
+from stedi_assets.cli.output import AsCsv, AsJson, Output, say_of
 
 # On a terminal, and in a pipe.
 _MARKS = {"ok": ("✓", "+"), "warning": ("!", "!"), "wrong": ("✗", "x")}
+# Where what was found begins.
+_INDENT = 12
 
 
 @app.command(
@@ -31,7 +33,7 @@ def doctor(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
         findings.append(finding)
         if output.for_people:
             mark = _MARKS[finding.state][0 if sys.stdout.isatty() else 1]
-            say(f"{mark} {finding.name:<8}  {' '.join(finding.message.split())}")
+            say_of(f"{mark} {finding.name}", " ".join(finding.message.split()), _INDENT)
     if not output.for_people:
         rows = ((finding.name, finding.state, finding.message) for finding in findings)
         output.rows(("name", "state", "message"), rows)

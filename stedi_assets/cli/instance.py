@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,30 +93,6 @@ def alone(file: Path, otherwise: str) -> Iterator[int]:
         except BlockingIOError:
             raise CommandError(otherwise) from None
         yield held.fileno()
-
-
-def set_aside(lake: Path) -> Path:
-    """Give the folder of a lake, and its history, a name with the time; the lake's new folder.
-
-    Raises:
-        CommandError: A run or the UI is at work on the lake.
-    """
-    from datetime import UTC, datetime
-
-    lake = lake.resolve()
-    kept = lake.with_name(f"{lake.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    history = lake.parent / ".dagster" / lake.name
-    locked = Path(os.environ.get("DAGSTER_HOME") or history)
-    with ExitStack() as locks:
-        if locked.exists():
-            for name in LOCKS:
-                locks.enter_context(
-                    alone(locked / name, f"the UI or a run is at work on {lake}: end it, then run this again")
-                )
-        if history.exists():
-            history.rename(history.with_name(kept.name))
-        lake.rename(kept)
-    return kept
 
 
 @app.command(

@@ -37,9 +37,9 @@ def relocate(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
 
 @app.command(
     short_help="Give an older lake's tables the columns of this version.",
-    epilog=examples("stedi upgrade"),
+    epilog=examples("stedi upgrade", "stedi upgrade --json"),
 )
-def upgrade() -> None:
+def upgrade(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Give the landing and quarantine tables of a lake that an earlier version made the columns that they lack.
 
     No run may be in progress. docs/deploy.md says what it does, and when.
@@ -47,14 +47,18 @@ def upgrade() -> None:
     from stedi_assets.lake.lake import Lake
     from stedi_assets.landing.upgrade import upgrade as upgrade_lake
 
+    output = Output(as_json, as_csv, all_rows=True)
     lake = Lake(get_settings())
     require_folder(lake)
     upgraded = upgrade_lake(lake)
-    for table, rows in upgraded.items():
-        say(f"{table}: {rows:,} rows upgraded")
+    if upgraded or not output.for_people:
+        output.rows(("table", "rows"), upgraded.items(), {"rows": number})
+    if not output.for_people:
+        return
     if upgraded:
         say(
-            "Run the job refresh now: the next run reads every raw file again, and refreshes all other tables."
+            "Now run `stedi run`, or the job refresh: the next run reads every raw file again, and refreshes all "
+            "other tables."
         )
     else:
         say("Nothing to upgrade: landing and quarantine tables have all columns of this version.")

@@ -10,6 +10,7 @@ import io
 import json
 import shutil
 import sys
+import textwrap
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -38,6 +39,26 @@ _HEADER_LINES = 2
 def say(text: str) -> None:
     """Print text to the standard output."""
     typer.echo(printable(text))
+
+
+def say_of(name: str, text: str, indent: int) -> None:
+    """Print a name and a text beside it, on a terminal folded below the text's own beginning."""
+    say(folded(f"{name:<{indent}}{text}", terminal_width(), indent))
+
+
+def folded(line: str, width: int | None, indent: int) -> str:
+    """A line folded between words, its further lines indented; as it is where no width is given."""
+    if width is None:
+        return line
+    further = " " * indent
+    return textwrap.fill(
+        line, width, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def terminal_width() -> int | None:
+    """The width of the terminal that the standard output is; None if it is another file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def complain(text: str) -> None:
@@ -147,7 +168,7 @@ def _print_table(names: list[str], rows: list[list[Any]], shown: Mapping[str, Ca
         for at in range(len(names))
     ]
     names = list(map(printable, names))
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = terminal_width()
     lines = _table(names, cells, is_number)
     if not _fits(lines, width):
         rest = [f"  {line}" for line in _table(names[1:], [row[1:] for row in cells], is_number[1:])]

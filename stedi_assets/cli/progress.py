@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TextIO
 
 from stedi_assets.cli.followed import RUNS, WAITS
-from stedi_assets.text import printable, ranked
+from stedi_assets.cli.output import folded
+from stedi_assets.text import counted, printable, ranked
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from stedi_assets.cli.followed import RunShown, TableShown
 
+# Where the text of a line of the summary begins.
+_INDENT = 13
 # The commonest reasons of quarantine; ``stedi quarantine`` has them all.
 _REASONS_SHOWN = 5
 _MARKS = {"ok": ("✓", "green"), "warned": ("!", "yellow"), "failed": ("✗", "red"), "skipped": ("-", "dim")}
@@ -83,7 +85,7 @@ class Progress:
         width = self._console.width if self._live else None
         self._print("")
         for line in _summary(run):
-            self._print(line if width is None else _folded(line, width))
+            self._print(folded(line, width, _INDENT))
 
     def _print_finished(self, run: RunShown) -> None:
         for table in run.tables.values():
@@ -133,12 +135,14 @@ def _summary(run: RunShown) -> list[str]:
     if sum(run.landed.values()) + sum(run.quarantined.values()):
         lines += _found(run)
     elif run.landed:
-        lines.append("Landed       nothing: no landing file is new or changed")
+        # A file that is new, and that a check has held back, is told of below.
+        why = ": no landing file is new or changed" if run.succeeded else ""
+        lines.append(f"Landed       nothing{why}")
     if people := run.held_back.get("people_held_back"):
         lines.append(
-            f"Held back    {_count(people, 'person', 'people')}, until the records in quarantine are settled"
+            f"Held back    {counted(people, 'person', 'people')}, until the records in quarantine are settled"
         )
-    lines.append(f"Published    {_count(len(run.published), 'table')} in {run.seconds:.1f} s")
+    lines.append(f"Published    {counted(len(run.published), 'table')} in {run.seconds:.1f} s")
     lines += [f"Note         {notice}" for notice in run.notices]
     lines += [f"Failed       {failure}" for failure in run.failures]
     return [*lines, *_next(run)]
@@ -149,7 +153,7 @@ def _found(run: RunShown) -> list[str]:
     shown = ranked(run.reasons)[:_REASONS_SHOWN]
     lines += [f"             {count:>7,} {reason}" for reason, count in shown]
     if more := len(run.reasons) - len(shown):
-        lines.append(f"             and {_count(more, 'more reason')}: stedi quarantine")
+        lines.append(f"             and {counted(more, 'more reason')}: stedi quarantine")
     return lines
 
 
@@ -166,18 +170,7 @@ def _next(run: RunShown) -> list[str]:
     return lines
 
 
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def _by_source(counted: Counter[str]) -> str:
-    total = _count(sum(counted.values()), "record")
-    parts = ", ".join(f"{count:,} of {source}" for source, count in counted.items() if count)
+def _by_source(records: Counter[str]) -> str:
+    total = counted(sum(records.values()), "record")
+    parts = ", ".join(f"{count:,} of {source}" for source, count in records.items() if count)
     return f"{total} ({parts})" if parts else total
-
-
-def _folded(line: str, width: int) -> str:
-    """A line of the summary, folded below its own text."""
-    return textwrap.fill(
-        line, width, subsequent_indent=" " * 13, break_long_words=False, break_on_hyphens=False
-    )

@@ -9,7 +9,7 @@ import typer
 from stedi_assets.cli.common import CommandError, app, examples, no_tables, require_some
 from stedi_assets.cli.output import AsCsv, AsJson, Output, iso_time, number, print_json, say, short_time, size
 from stedi_assets.settings import get_settings
-from stedi_assets.text import suggestion
+from stedi_assets.text import counted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,14 +92,15 @@ def _print_one(lake: Lake, row: dict[str, Any]) -> None:
 
 
 @app.command(
-    short_help="Show what the last publication of each table changed.",
+    short_help="Show what the last run changed, and by which files.",
     epilog=examples("stedi diff", "stedi diff customer_trusted", "stedi diff --json"),
 )
 def diff(table: TableName = None, *, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
-    """Show what the last publication of each table changed: rows and people that came and went, and by which files.
+    """Show what the last run that published changed: rows and people that came and went, and by which files.
 
-    People are counted and never named. The files are those that were read, or found gone, since the publication
-    before. Counts are empty where retention took the state before away.
+    Tables that this run left as they were are left out. With the name of a table, show what the last publication of
+    this table changed, whichever run it was. People are counted and never named. The files are those that were read, or
+    found gone, since the publication before. Counts are empty where retention took the state before away.
     """
     from stedi_assets.lake.lake import Lake
     from stedi_assets.landing.difference import last_difference
@@ -112,14 +113,19 @@ def diff(table: TableName = None, *, as_json: AsJson = False, as_csv: AsCsv = Fa
         raise CommandError(f"{table} has no publications to compare; `stedi tables` shows the tables")
     if not found:
         raise no_tables(lake)
-    rows = [_changed(name, difference) for name, difference in found.items()]
+    last = max(found.values(), key=lambda difference: difference.published_at_ms)
+    rows = [
+        _changed(name, difference) for name, difference in found.items() if difference.run_id == last.run_id
+    ]
     if as_json:
         print_json(rows)
         return
     names = [name for name in rows[0] if as_csv or name not in ("published", "files")]
-    counted = dict.fromkeys(("rows_added", "rows_gone", "people_added", "people_gone"), number)
-    output.rows(names, ([row[name] for name in names] for row in rows), counted)
+    shown = dict.fromkeys(("rows_added", "rows_gone", "people_added", "people_gone"), number)
+    output.rows(names, ([row[name] for name in names] for row in rows), shown)
     if output.for_people:
+        if others := found.keys() - {row["table"] for row in rows}:
+            say(f"and {counted(len(others), 'table')} left as before")
         files = sorted({file for row in rows for file in row["files"]})
         say("\nBy these landing files:" if files else "\nBy no landing file.")
         for file in files[: None if table else _FILES]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stedi_assets.cli.common import app, examples, require_folder
 from stedi_assets.cli.instance import find_history
-from stedi_assets.cli.output import AsJson, iso_time, print_json, say, short_time
+from stedi_assets.cli.output import AsJson, iso_time, print_json, say, say_of, short_time
 from stedi_assets.settings import get_settings
 from stedi_assets.sources import SOURCES
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Files that are named of each kind.
 _NAMED = 3
+# Where the text of a line begins, and that of a check.
+_INDENT, _BELOW_A_CHECK = 16, 4
 
 
 @app.command(
@@ -109,19 +111,22 @@ def _waiting(lake: Lake, repository: dg.RepositoryDefinition) -> dict[str, Any]:
 def _print_status(state: Mapping[str, Any], settings: Settings) -> None:
     run, checks, published = state["last_run"], state["failing_checks"], state["published"]
     unknown = "unknown: this lake has no Dagster history here" if checks is None else "none"
-    say(f"lake            {state['lake']} (database {settings.database})")
-    say(f"published last  {short_time(published) + ' UTC' if published else 'never'}")
-    say(f"last run        {run['status'] + ', ' + short_time(run['at']) + ' UTC' if run else unknown}")
-    say(f"failing checks  {len(checks) if checks else unknown}")
+    _line("lake", f"{state['lake']} (database {settings.database})")
+    _line("published last", short_time(published) + " UTC" if published else "never")
+    _line("last run", f"{run['status']}, {short_time(run['at'])} UTC" if run else unknown)
+    _line("failing checks", str(len(checks)) if checks else unknown)
     for check in checks or ():
-        say(
-            f"  {check['table']}.{check['check']} ({check['severity']}): {check['description'] or 'see the UI'}"
-        )
+        say(f"  {check['table']}.{check['check']} ({check['severity']})")
+        say_of("", check["description"] or "see the UI", _BELOW_A_CHECK)
     for kind in ("new", "changed", "gone"):
-        say(f"files {kind:<8}  {_some(state[f'files_{kind}'])}")
-    say(f"stale tables    {', '.join(state['stale_tables']) or 'none'}")
+        _line(f"files {kind}", _some(state[f"files_{kind}"]))
+    _line("stale tables", ", ".join(state["stale_tables"]) or "none")
     if any(state[name] for name in ("files_new", "files_changed", "files_gone", "stale_tables")):
         say("The sensor asks for what waits; without it: stedi run")
+
+
+def _line(name: str, text: str) -> None:
+    say_of(name, text, _INDENT)
 
 
 def _some(paths: list[str]) -> str:

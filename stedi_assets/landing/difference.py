@@ -35,6 +35,7 @@ class Difference:
 
     Attributes:
         published_at_ms: When it was, epoch ms UTC.
+        run_id: The run, or the command, that published.
         rows_added: Rows that the table did not have before; None, as all counts, if the state before is gone.
         rows_gone: Rows that it has no longer.
         people_added: People who were not in the table before; None if no column names people.
@@ -43,6 +44,7 @@ class Difference:
     """
 
     published_at_ms: int
+    run_id: str | None
     rows_added: int | None
     rows_gone: int | None
     people_added: int | None
@@ -65,14 +67,15 @@ def last_difference(lake: Lake, name: str) -> Difference | None:
     before, is_known = _publication_before(table, current)
     files = _files(lake, name, before.timestamp_ms if before else 0, current.timestamp_ms)
     if not is_known:
-        return Difference(current.timestamp_ms, None, None, None, None, files)
+        return Difference(current.timestamp_ms, _run_of(current), None, None, None, None, files)
     snapshots = {
         "now": snapshot_at(table, current),
         "before": snapshot_at(table, before) if before else UNPUBLISHED,
     }
     for snapshot in snapshots.values():
         require_files(lake, name, snapshot)
-    return Difference(current.timestamp_ms, *_counts(lake, table.schema(), snapshots), files)
+    counts = _counts(lake, table.schema(), snapshots)
+    return Difference(current.timestamp_ms, _run_of(current), *counts, files)
 
 
 def _publication_before(table: Table, current: IcebergSnapshot) -> tuple[IcebergSnapshot | None, bool]:

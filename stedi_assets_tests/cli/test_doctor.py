@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stedi_assets.cli import examine
+from stedi_assets.cli import examine_machine
 from stedi_assets_tests.builders.graph import KEY
 from stedi_assets_tests.builders.small_lake import deliver_all
 
@@ -20,7 +20,7 @@ def doctor(stedi, monkeypatch, tmp_path):
     (home / "dagster.yaml").touch()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(examine, "_PORT", free.getsockname()[1])
+        monkeypatch.setattr(examine_machine, "_PORT", free.getsockname()[1])
     for name, value in {"DAGSTER_HOME": str(home), "STEDI_PSEUDONYM_KEY": KEY, "STEDI_SPARK": "sail"}.items():
         monkeypatch.setenv(name, value)
 
@@ -91,7 +91,7 @@ def test_what_is_wrong_with_the_set_up(doctor, graph, monkeypatch, tmp_path):
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "java"))
     monkeypatch.setenv("STEDI_SPARK", "local[2]")
     with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setattr(examine, "_PORT", server.getsockname()[1])
+        monkeypatch.setattr(examine_machine, "_PORT", server.getsockname()[1])
         code, found = doctor(graph.lake_uri)
     assert code == 1
     assert found["port"][0] == "warning"

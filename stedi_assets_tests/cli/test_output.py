@@ -4,10 +4,8 @@ import csv
 import io
 import json
 import os
-import pty
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
@@ -16,36 +14,9 @@ from stedi_assets import cli
 from stedi_assets.cli import output
 from stedi_assets.cli.common import GROUPS
 from stedi_assets.cli.output import SCREEN_ROWS, Output
+from stedi_assets_tests.cli.printed import on_a_terminal
 
 STEDI = Path(sys.executable).with_name("stedi")
-
-
-def on_a_terminal(*arguments: str, columns: int, lake: str) -> str:
-    """What the command prints to a terminal of so many columns."""
-    reading, terminal = pty.openpty()
-    termios.tcsetwinsize(terminal, (24, columns))
-    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    with subprocess.Popen(
-        [STEDI, *arguments],
-        env=environment | {"STEDI_LAKE_URI": lake},
-        stdin=subprocess.DEVNULL,
-        stdout=terminal,
-        stderr=terminal,
-    ) as process:
-        os.close(terminal)
-        printed = b""
-        while part := _read(reading):
-            printed += part
-    os.close(reading)
-    assert process.returncode == 0, printed
-    return printed.decode().replace("\r\n", "\n")
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # Linux says so that the other end is closed
-        return b""
 
 
 def test_numbers_are_to_the_right_and_values_whole(capsys):

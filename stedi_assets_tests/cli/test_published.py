@@ -12,7 +12,7 @@ from stedi_assets_tests.builders.graph import KEY, Graph
 from stedi_assets_tests.builders.rows import customer, reading
 from stedi_assets_tests.builders.small_lake import MOMENTS, NEW, deliver_all, e_mail, serial, snapshot
 from stedi_assets_tests.byte_search import holding
-from stedi_assets_tests.cli.printed import cells
+from stedi_assets_tests.cli.printed import cells, on_a_terminal
 
 
 def test_tables_fit_80_columns_in_the_order_of_the_pipeline(stedi, graph):
@@ -84,7 +84,11 @@ def changed(sail_engine, tmp_path_factory) -> Graph:
 def test_diff_counts_rows_and_people_that_came_and_went(stedi, changed):
     out = stedi("diff", "--json", lake=changed.lake_uri)[1]
     rows = {row["table"]: row for row in json.loads(out)}
-    assert list(rows) == [name for name in FOLDERS if name != "landing_files"]
+    # No step reading came, and no record went to quarantine.
+    assert list(rows) == [
+        *("customer_landing", "accelerometer_landing", "customer_trusted", "accelerometer_trusted"),
+        *("customer_curated", "step_trainer_trusted", "machine_learning_curated"),
+    ]
     counts = ("rows_added", "rows_gone", "people_added", "people_gone")
     assert [rows["customer_landing"][name] for name in counts] == [2, 0, 1, 0]
     assert [rows["customer_trusted"][name] for name in counts] == [1, 1, 1, 1]
@@ -110,6 +114,22 @@ def test_diff_names_the_files_below_the_table(stedi, changed):
         "By these landing files:",
         "  customer/landing/withdrawal.json",
     ]
+
+
+def test_diff_tells_of_the_last_run_alone(stedi, sail_engine, tmp_path):
+    folder = deliver_all(tmp_path)
+    graph = Graph(str(folder), sail_engine)
+    graph.run()
+    deliver(folder, "customer", [snapshot("zoe", "z", NEW, NEW)], "zoe.json")
+    expected = folder / "expected_row_counts.yaml"
+    expected.write_text("row_counts:\n  default:\n    customer_trusted: 1\n")
+    graph.run(ok=False)  # lands Zoe, and stops below
+    expected.unlink()
+    graph.run()
+    lines = stedi("diff", lake=graph.lake_uri)[1].splitlines()
+    tables = [line.split()[0] for line in lines[2 : lines.index("and 6 tables left as before")]]
+    assert tables == [name for name in FOLDERS if name.endswith(("_trusted", "_curated"))]
+    assert lines[-2:] == ["By these landing files:", "  customer/landing/zoe.json"]
 
 
 def test_diff_of_a_first_publication_is_the_whole_table(stedi, graph):
@@ -145,6 +165,7 @@ def test_status_says_what_waits_as_the_sensor_sees_it(stedi, sail_engine, tmp_pa
 def test_status_shows_the_last_run_and_the_checks_that_fail(stedi, sail_engine, tmp_path, monkeypatch):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     (tmp_path / "lake").mkdir()
+    (tmp_path / "dagster.yaml").touch()
     with dg.DagsterInstance.get() as instance:
         graph = Graph(str(deliver_all(tmp_path / "lake")), sail_engine, instance=instance)
         (tmp_path / "lake" / "expected_row_counts.yaml").write_text(
@@ -153,7 +174,11 @@ def test_status_shows_the_last_run_and_the_checks_that_fail(stedi, sail_engine, 
         graph.run(ok=False)
     out = stedi("status", lake=graph.lake_uri)[1]
     assert "last run        FAILURE, " in out
-    assert "  customer_trusted.row_count (ERROR)" in out
+    assert "  customer_trusted.row_count (ERROR)\n" in out
+    shown = on_a_terminal("status", columns=80, lake=graph.lake_uri)
+    assert "  customer_trusted.row_count (ERROR)\n    " in shown
+    assert [line for line in shown.splitlines() if len(line) > 80 and " " in line.strip()] == []
+    assert "".join(shown.split()) == "".join(out.split())
 
 
 def test_a_bucket_is_answered_as_a_folder_is(stedi, new_lake, sail_engine, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """A lake of an earlier version: refused by a run, upgraded table by table, and then as if it were new."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -224,10 +225,13 @@ def test_the_command_tells_what_it_upgraded(graph, monkeypatch):
     monkeypatch.setattr(cli.lake, "get_settings", lambda: graph.settings)
     result = CliRunner().invoke(cli.app, ["upgrade"])
     assert result.exit_code == 0
-    assert "customer_landing: 4 rows upgraded" in result.stdout
+    assert ["customer_landing", "4"] in [line.split() for line in result.stdout.splitlines()]
     assert "the next run reads every raw file again" in " ".join(result.stdout.split())
     again = CliRunner().invoke(cli.app, ["upgrade"])
     assert "Nothing to upgrade" in again.stdout
+    make_earlier(graph)
+    as_json = CliRunner().invoke(cli.app, ["upgrade", "--json"])
+    assert {"table": "customer_landing", "rows": 4} in json.loads(as_json.stdout)
 
 
 def test_a_lake_on_s3(sail_engine, new_lake, tmp_path):

@@ -1,7 +1,9 @@
 """``stedi upload``: into a folder and into a bucket, by the same commands and with the same answers."""
 
 import bz2
+import csv
 import gzip
+import io
 import json
 import sys
 from pathlib import Path
@@ -147,6 +149,34 @@ def test_content_that_is_there_under_another_name_is_not_landed_twice(upload, la
     assert code == 0
     assert f"{copy}: there already under another name, as customer/landing/one.json" in out
     assert set(content(lake)) == {"customer/landing/one.json", "customer/landing/more.json"}
+
+
+def test_as_json_each_file_has_its_outcome_and_its_records(upload, lake, tmp_path):
+    known, broken = tmp_path / "known.json", tmp_path / "broken.json"
+    known.write_bytes(lines("customer", 2))
+    upload(known)
+    (tmp_path / "new.json").write_bytes(lines("customer", 3) + b"no record\n")
+    broken.write_bytes(b"no record at all\n")
+    code, out, err = upload(tmp_path / "new.json", known, broken, "--json")
+    new, there, refused = json.loads(out)
+    assert (code, err) == (1, "")
+    assert new == {
+        "file": f"{tmp_path}/new.json",
+        "outcome": "uploaded",
+        "path": "customer/landing/new.json",
+        "landed": 3,
+        "quarantined": 1,
+        "problem": None,
+    }
+    assert (there["outcome"], there["path"], there["landed"]) == (
+        "there",
+        "customer/landing/known.json",
+        None,
+    )
+    assert (refused["outcome"], refused["path"]) == ("refused", None)
+    assert "--source" in refused["problem"]
+    rows = list(csv.DictReader(io.StringIO(upload(known, "--csv")[1])))
+    assert [row["outcome"] for row in rows] == ["there"]
 
 
 def test_tables_in_a_folder_are_passed_over(upload, lake, tmp_path):
