@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from stedi_assets.records.content import open_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import IO
@@ -62,9 +64,12 @@ def compare(
     found = RawLines()
     columns = _NUMBERS[source]
     for file in files:
-        if file.is_csv or file.compression:
+        if file.is_csv or file.is_packed:
             continue
         with lake.filesystem.open(f"{lake.uri}/{file.path}") as stream:
+            content, _ = open_text(stream, is_csv=file.is_csv, is_packed=file.is_packed)
+            if content.is_csv or not content.is_plain:
+                continue
             records = list(_records(stream))
         found.files += 1
         found.records += len(records)
