@@ -14,7 +14,10 @@ CREATE TABLE IF NOT EXISTS stedi_db.landing_files (
     `repaired` string COMMENT 'Repairs by kind, with counts, as a JSON object.',
     `ingested_at` bigint COMMENT 'When it was ingested, epoch ms UTC.',
     `run_id` string COMMENT 'Dagster run that ingested it.',
-    `missing_since` bigint COMMENT 'When it was first found to have disappeared, epoch ms UTC; its rows stay.'
+    `missing_since` bigint COMMENT 'When it was first found to have disappeared, epoch ms UTC; its rows stay.',
+    `retracted_at` bigint COMMENT 'When it was taken back, epoch ms UTC; no run reads it until its content changes.',
+    `retracted_by` string COMMENT 'Who took it back.',
+    `retracted_because` string COMMENT 'Why it was taken back.'
 )
 LOCATION '${LAKE_URI}/ledger'
 TBLPROPERTIES ('table_type' = 'ICEBERG', 'format' = 'parquet');

@@ -22,6 +22,7 @@ GROUPS = {
     "Every day": ("dev", "run", "status", "counts", "sql", "quarantine", "upload"),
     "Look closer": ("tables", "diff", "verify", "doctor"),
     "Look after the lake": (
+        "retract",
         "forget",
         "rotate-key",
         "relocate",

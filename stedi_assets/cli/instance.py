@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Held by the UI, and by a run of this command, in the lake's history folder.
 LOCKS = UI_LOCK, RUN_LOCK = ("dev.lock", "run.lock")
+# Dagster's states of a run that may still write to the lake.
+_UNFINISHED = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 _CONFIGURATION = Path(__file__).with_name("dagster.local.yaml")
 
 
@@ -61,6 +63,28 @@ def find_history(settings: Settings) -> bool:
         return False
     use_history(settings)
     return True
+
+
+def require_no_runs(instance: dg.DagsterInstance) -> None:
+    """Refuse to go on while a run may write to the lake.
+
+    Raises:
+        CommandError: A run is queued or in progress.
+    """
+    import dagster as dg
+
+    unfinished = [dg.DagsterRunStatus[name] for name in _UNFINISHED]
+    if in_progress := instance.get_runs_count(dg.RunsFilter(statuses=unfinished)):
+        raise CommandError(f"{in_progress} runs are queued or in progress: let them end, then run this again")
+
+
+def require_idle(settings: Settings) -> None:
+    """As ``require_no_runs``, of the lake's history if there is one."""
+    import dagster as dg
+
+    if find_history(settings):
+        with dg.DagsterInstance.get() as instance:
+            require_no_runs(instance)
 
 
 @contextmanager

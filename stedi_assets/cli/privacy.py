@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stedi_assets.cli.common import CommandError, app, examples, require_folder
-from stedi_assets.cli.instance import find_history
+from stedi_assets.cli.instance import find_history, require_no_runs
 from stedi_assets.cli.output import Output, number, say, size
 from stedi_assets.settings import get_settings
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from stedi_assets.privacy.erasure import Erasure
     from stedi_assets.privacy.findings import Findings
     from stedi_assets.settings import Settings
-
-# Dagster's states of a run that may still write to the lake.
-_UNFINISHED = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 
 
 @app.command(
@@ -128,12 +125,7 @@ def _refresh(settings: Settings) -> None:
 
     is_kept = find_history(settings)
     with dg.DagsterInstance.get() if is_kept else dg.DagsterInstance.ephemeral() as instance:
-        unfinished = [dg.DagsterRunStatus[name] for name in _UNFINISHED]
-        in_progress = instance.get_runs_count(dg.RunsFilter(statuses=unfinished))
-        if in_progress:
-            raise CommandError(
-                f"{in_progress} runs are queued or in progress: let them end, then run this again"
-            )
+        require_no_runs(instance)
         engine = SparkEngine.of(settings)
         job = build_definitions(settings, engine).resolve_job_def("refresh")
         quiet = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}

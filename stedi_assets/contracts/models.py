@@ -242,6 +242,12 @@ class LandingFiles(DataFrameModel):
     missing_since: T.LongType = column(
         description="When it was first found to have disappeared, epoch ms UTC; its rows stay.", nullable=True
     )
+    retracted_at: T.LongType = column(
+        description="When it was taken back, epoch ms UTC; no run reads it until its content changes.",
+        nullable=True,
+    )
+    retracted_by: T.StringType = column(description="Who took it back.", nullable=True)
+    retracted_because: T.StringType = column(description="Why it was taken back.", nullable=True)
 
     class Config:
         name = "landing_files"

@@ -110,7 +110,9 @@ def _unknown_withdrawals(found: Ingest) -> list[str]:
         "any more and may have been a withdrawal: a run died while it replaced them, and the file is gone; deliver the "
         "file again"
         for path, entry in found.other_entries.items()
-        if (before := found.ledger.entries.get(path)) and before.records > entry.records
+        if (before := found.ledger.entries.get(path))
+        and before.records > entry.records
+        and before.retracted_at is None
     ]
     ignored = [
         f"whom {path} withdraws is unknown, since no file of such a name is read: name it .json or .csv, or begin its "

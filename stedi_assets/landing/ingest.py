@@ -138,7 +138,9 @@ def ingest(
     pending = [
         file
         for file in listing.files
-        if full_refresh or file.path not in entries or entries[file.path].identity != file.identity
+        if (entry := entries.get(file.path)) is None
+        or not entry.has(file)
+        or (full_refresh and entry.retracted_at is None)
     ]
     plan = _plan(lake, source, began)
     records = read_landing_files(plan, pending, engine, relist=partial(list_landing, lake, source))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import pyarrow as pa
 
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.lake.evolution import add_columns
 from stedi_assets.lake.publication import RUN_ID, compare_and_set
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from stedi_assets.lake.lake import Lake
-    from stedi_assets.landing.files import Listing
+    from stedi_assets.landing.files import LandingFile, Listing
     from stedi_assets.landing.reader import FileReport
 
 Kind: TypeAlias = Literal["landing", "quarantine"]
@@ -49,6 +50,16 @@ class Entry:
     ingested_at: int
     run_id: str
     missing_since: int | None = None
+    retracted_at: int | None = None
+    retracted_by: str | None = None
+    retracted_because: str | None = None
+
+    def has(self, file: LandingFile) -> bool:
+        """Whether the file was read as it is now, or was taken back as it is now.
+
+        Erasure changes a file that was taken back, and gives nothing of it back.
+        """
+        return self.identity == file.identity or (self.retracted_at is not None and self.identity == ERASED)
 
     def rows(self, kind: Kind) -> int:
         """Rows of the file in the landing or in the quarantine table."""
@@ -171,6 +182,7 @@ def amend(lake: Lake, entries: Collection[Entry], *, unless: Callable[[], bool] 
         if unless():
             return False
         with table.transaction() as transaction:
+            add_columns(transaction, _CONTRACT)
             if table.current_snapshot() is not None:
                 transaction.delete(In(term="source_file", literals=paths))
             transaction.append(rows)

@@ -25,7 +25,7 @@ def entries_corrected(ledger: Ledger, published: Mapping[Kind, PublishedRows]) -
 
     A run published the rows and died before the ledger, or something else wrote to the table. The identity of such a
     file is unknown, so that the file is read again even if it looks as before: a bad delivery may have been taken back
-    meanwhile. If the file is gone, its rows stay, and the entry answers for them.
+    meanwhile. If the file is gone, its rows stay, and the entry answers for them. A file that was taken back stays so.
 
     Args:
         ledger: The ledger as it is.
@@ -47,7 +47,7 @@ def entries_corrected(ledger: Ledger, published: Mapping[Kind, PublishedRows]) -
             )
             corrected[path] = replace(
                 entry,
-                identity=UNKNOWN,
+                identity=UNKNOWN if entry.retracted_at is None else entry.identity,
                 records=landed + quarantined,
                 landed=landed,
                 quarantined=quarantined,

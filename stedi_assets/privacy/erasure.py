@@ -158,6 +158,9 @@ def _may_hold(lake: Lake, table: str, path: str, person: Person) -> bool:
 
 def _erase_source(lake: Lake, source: str, person: Person, readable: Collection[str]) -> None:
     """Take the person's records out of a source's raw files, and out of its tables where no such file can be read."""
+    taken_back = {path for path, entry in ledger.read_entries(lake, source).items() if entry.retracted_at}
+    # A run reads these again when they are rewritten. It does not read a file that was taken back.
+    readable = set(readable) - taken_back
     files = {file.path: file for file in list_landing(lake, source).files if file.path in readable}
     run_id = f"forget-{uuid.uuid4()}"
     to_rewrite = set()
@@ -175,6 +178,26 @@ def _erase_source(lake: Lake, source: str, person: Person, readable: Collection[
     ledger.amend(lake, [replace(entries[path], identity=ledger.ERASED) for path in sorted(to_rewrite)])
     for path in sorted(to_rewrite):
         rewrite(lake, source, files[path], lambda parsed: _positions(parsed, person))
+    _rewrite_unread(lake, source, person, taken_back)
+
+
+def _rewrite_unread(lake: Lake, source: str, person: Person, paths: Collection[str]) -> None:
+    """Take the person's records out of files that were taken back; they stay taken back.
+
+    No table says whose records are in such a file, so that every one of them is looked through.
+    """
+    entries = ledger.read_entries(lake, source)
+    files = [
+        file
+        for file in list_landing(lake, source).files
+        if file.path in paths and entries[file.path].has(file)
+    ]
+    ledger.amend(lake, [replace(entries[file.path], identity=ledger.ERASED) for file in files])
+    for file in files:
+        rewrite(lake, source, file, lambda parsed: _positions(parsed, person))
+    rewritten = {file.path for file in files}
+    now = [file for file in list_landing(lake, source).files if file.path in rewritten]
+    ledger.amend(lake, [replace(entries[file.path], identity=file.identity) for file in now])
 
 
 def _places(lake: Lake, table: str, person: Person) -> Iterator[tuple[str, int]]:

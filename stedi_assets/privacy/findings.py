@@ -72,7 +72,7 @@ def landing_files(lake: Lake, source: str) -> tuple[list[str], list[str]]:
     read: list[str] = []
     not_read: list[str] = []
     for file in list_landing(lake, source).files:
-        is_read = file.path in entries and entries[file.path].identity == file.identity
+        is_read = file.path in entries and entries[file.path].has(file)
         (read if is_read else not_read).append(file.path)
     return read, not_read
 

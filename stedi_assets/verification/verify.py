@@ -213,7 +213,9 @@ def _raw(lake: Lake, connection: duckdb.DuckDBPyConnection, source: str) -> Find
     entered = [
         file
         for file in files
-        if file.path in ledger.entries and ledger.entries[file.path].identity == file.identity
+        if (entry := ledger.entries.get(file.path))
+        and entry.identity == file.identity
+        and entry.retracted_at is None
     ]
     found = raw_lines.compare(lake, connection, source, entered)
     name = f"{source} lines"

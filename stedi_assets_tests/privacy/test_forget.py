@@ -14,6 +14,7 @@ import pytest
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import ADDED
+from stedi_assets.landing import retract
 from stedi_assets.privacy import erasure
 from stedi_assets.privacy.erasure import ErasureError, forget, survey
 from stedi_assets.privacy.pseudonym import KEY_FINGERPRINT, fingerprint, key_file
@@ -228,6 +229,29 @@ def test_a_person_who_is_in_quarantine_alone_is_erased(graph, tmp_path):
     }
     assert holding(tmp_path, *MARKS) == []
     assert len(graph.table("step_trainer_landing")) == 10
+
+
+def test_files_that_were_taken_back_are_erased_from_too_and_stay_taken_back(graph, tmp_path):
+    deliver_three_people(tmp_path)
+    deliver(tmp_path, "customer", [vic(updated=T0 + 1, research=None), customer(updated=T0 - 1)], "2.json")
+    deliver(tmp_path, "accelerometer", [reading(VIC, T0 + 9), reading(at=T0 + 9)], "2.json")
+    graph.run()
+    paths = ["customer/landing/2.json", "accelerometer/landing/2.json"]
+    retract.retract(graph.lake, retract.plan(graph.lake, paths), "officer", "why")
+    graph.run()
+    # His withdrawal stays in force until he is forgotten.
+    assert [row["person"] for row in graph.table("customer_landing")].count(VIC) == 2
+
+    forget_vic(graph)
+
+    assert holding(tmp_path, *MARKS) == []
+    assert (tmp_path / paths[1]).read_bytes() == lines(reading(at=T0 + 9))
+    graph.run()
+    assert {row["source_file"] for row in graph.table("customer_landing")} == {"customer/landing/1.json"}
+    assert len(graph.table("accelerometer_landing")) == 10
+    assert [row["source_file"] for row in graph.table("landing_files") if row["retracted_at"]] == sorted(
+        paths
+    )
 
 
 def test_a_person_who_is_held_back_is_erased(graph, tmp_path):
