@@ -2,6 +2,7 @@
 
 What consent means is computed in ``contracts.consent``, and which rows a table must have in
 ``contracts.reconciliation``. This module gives both the tables of the run, and says what blocks and what warns.
+Figures that no check needs belong in ``derived_figures``.
 """
 
 from __future__ import annotations
@@ -14,12 +15,8 @@ import dagster as dg
 
 from stedi_assets.checks import CODE_IS_AT_FAULT, Candidate, CheckOutcome, TableCheck
 from stedi_assets.contracts import consent, reconciliation
-from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.lake.errors import LakeError
-from stedi_assets.lake.snapshot import read_snapshot
 from stedi_assets.privacy.pseudonym import pseudonym_key
 from stedi_assets.text import counted
-from stedi_assets.transforms import tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,62 +162,6 @@ def same_person(candidate: Candidate) -> CheckOutcome:
         metadata={"rows": candidate.rows, "pairs_of_strangers": strangers},
         severity=dg.AssetCheckSeverity.WARN if asked_for else dg.AssetCheckSeverity.ERROR,
     )
-
-
-def withheld_steps(candidate: Candidate) -> dict[str, int]:
-    """Step readings of curated customers' devices that are withheld, since they may be somebody untrusted's."""
-    shared = tables.shared_with_untrusted(
-        candidate.read("customer_landing"),
-        candidate.read("customer_quarantine"),
-        candidate.read("customer_trusted"),
-    )
-    reading = ["sensorReadingTime", "device", "distanceFromObject"]
-    steps = candidate.read("step_trainer_landing").select(*reading).distinct()
-    curated = candidate.read("customer_curated")
-    withheld = steps.join(curated, "device", "left_semi").join(shared, "device", "left_semi")
-    return {"withheld_readings": withheld.count()}
-
-
-def people(table: str, candidate: Candidate) -> dict[str, int]:
-    """How many people are in a table of customers, and how many came and went since it was published.
-
-    Where data files of the published table are lost, the table is being made anew, and who came and went is not said.
-    """
-    import pyspark.sql.functions as F
-
-    lake, engine = candidate.snapshots.lake, candidate.snapshots.engine
-    persons = candidate.frame.select("person", F.lit(1).alias("now"))
-    try:
-        published = read_snapshot(lake, CONTRACTS[table], candidate.published, engine)
-    except LakeError:
-        return {"people": persons.select("person").distinct().count()}
-    before = published.select("person", F.lit(1).alias("was"))
-    both = (
-        persons.join(before, "person", "full")
-        .groupBy("person")
-        .agg(F.max("now").alias("now"), F.max("was").alias("was"))
-    )
-    found = both.agg(
-        F.count("now").alias("people"),
-        F.count_if(F.col("was").isNull()).alias("people_new"),
-        F.count_if(F.col("now").isNull()).alias("people_gone"),
-    )
-    return found.collect()[0].asDict()
-
-
-def consent_funnel(candidate: Candidate) -> dict[str, int]:
-    """From the people who were delivered to the people of ``customer_trusted``."""
-    landed = candidate.read("customer_landing").select("person").distinct().count()
-    return {"people_landed": landed, **people("customer_trusted", candidate)}
-
-
-def pairs_per_reading(candidate: Candidate) -> dict[str, float]:
-    """Rows of ``machine_learning_curated`` by the rows of its inputs; 1.0 where each reading is in one pair."""
-    tables_matched = ("step_trainer_trusted", "accelerometer_trusted")
-    rows = {name: candidate.snapshots.snapshot(name).rows for name in tables_matched}
-    return {
-        f"pairs_per_row_of_{name}": round(candidate.rows / (count or 1), 4) for name, count in rows.items()
-    }
 
 
 (

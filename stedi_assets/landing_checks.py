@@ -16,7 +16,7 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
 from stedi_assets.records.convert import OTHER_NAMES
 from stedi_assets.sources import SOURCES
-from stedi_assets.text import counted, ranked
+from stedi_assets.text import counted, percent, ranked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,8 +171,3 @@ def looks_like(source: str, counts: Counts) -> str | None:
         if (others := fields - own) and all(unknown.get(name, 0) * 2 >= counts.records for name in others):
             return other
     return None
-
-
-def percent(part: int, whole: int) -> float:
-    """A share in percent, as the UI plots it; 0 of nothing."""
-    return round(100 * part / whole, 2) if whole else 0.0

@@ -23,8 +23,8 @@ from stedi_assets.lake.pinned import PinnedSnapshots
 from stedi_assets.lake.publication import RUN_ID, PublishConflictError, Staged, publish
 from stedi_assets.lake.snapshot import Snapshot
 from stedi_assets.privacy.pseudonym import KEY_FINGERPRINT, fingerprint, pseudonym_key
-from stedi_assets.settings import Settings
-from stedi_assets.text import megabytes
+from stedi_assets.settings import PREFIX, Settings
+from stedi_assets.text import markdown_table, megabytes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -175,10 +175,34 @@ def build_resources(settings: Settings, engine: SparkEngine) -> dict[str, Any]:
     lake = Lake(settings)
     # One for the whole run: Dagster makes a nested resource anew unless it is a partial one, which it looks up.
     snapshots: Any = PinnedSnapshotsResource.configure_at_launch(lake=lake, engine=engine)
-    return {
-        "settings": settings,
-        "lake": lake,
-        "engine": engine,
+    described = {
+        "settings": (settings, _policies(settings)),
+        "lake": (
+            lake,
+            f"The lake `{lake.uri}`. Its tables are in the database `{lake.database}` of its catalog.",
+        ),
+        "engine": (
+            engine,
+            _engine(settings),
+        ),
+    }
+    resources: dict[str, Any] = {
+        name: dg.ResourceDefinition.hardcoded_resource(value, description)
+        for name, (value, description) in described.items()
+    }
+    return resources | {
         "snapshots": snapshots,
         "io_manager": LakeIOManager(settings=settings, lake=lake, snapshots=snapshots),
     }
+
+
+def _engine(settings: Settings) -> str:
+    # The kind alone: the address of a Connect server may hold a token.
+    return f"The engine that computes every table: `{settings.spark.partition(':')[0]}`."
+
+
+def _policies(settings: Settings) -> str:
+    """What the UI shows of the settings: the policies, and no secret."""
+    shown = settings.policies | {"retention_days": settings.retention_days}
+    rows = ((f"`{PREFIX}{name.upper()}`", f"`{value}`") for name, value in shown.items())
+    return f"The policies in force:\n\n{markdown_table(('setting', 'value'), rows)}"

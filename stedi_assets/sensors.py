@@ -120,13 +120,20 @@ def landing_files_sensor(
             dg.RunRequest(
                 run_key=f"{cursor.requests}-{digests}",
                 asset_selection=sorted(_selection(repository, changed, left or set())),
-                tags={"stedi/sources": ",".join(changed), "stedi/left": ",".join(sorted(left or ()))},
+                tags=_tags(changed, left or set()),
             )
         ],
         # Not at each tick: three events every half a minute would be three million a year.
         asset_events=[observation(source, listings[source]) for source in changed],
         cursor=json.dumps(asdict(cursor)),
     )
+
+
+def _tags(changed: Iterable[str], left: set[str]) -> dict[str, str]:
+    """Say why a run was asked for: sources whose files changed, and what was left beside their tables."""
+    left = left - {f"{source}_{kind}" for source in changed for kind in KINDS}
+    why = {"stedi/sources": ",".join(changed), "stedi/left": ",".join(sorted(left))}
+    return {name: value for name, value in why.items() if value}
 
 
 _NOTHING_TO_DO = "No landing file is new, changed or gone, and no table is stale"

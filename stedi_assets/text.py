@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+_BAR_WIDTH = 15
 
 
 def printable(text: str) -> str:
@@ -48,9 +50,28 @@ def megabytes(size: int) -> float:
     return round(size / 1_000_000, 3)
 
 
+def percent(part: int, whole: int) -> float:
+    """A share in percent, as the UI plots it; 0 of nothing."""
+    return round(100 * part / whole, 2) if whole else 0.0
+
+
 def ranked(counter: Counter[str]) -> list[tuple[str, int]]:
     """Names and counts, the largest count first; by name where counts are equal.
 
     ``Counter.most_common`` leaves equal counts in the order in which they came, and files are read in any order.
     """
     return sorted(counter.items(), key=lambda item: (-item[1], item[0]))
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown, with a line end."""
+    lines = [header, ["---"] * len(header), *rows]
+    # A bar would end the cell, in code as well.
+    escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
+
+
+def bar(part: float, whole: float) -> str:
+    """A share as a bar of blocks, which the UI shows where it shows Markdown; whatever there is has a block."""
+    blocks = round(_BAR_WIDTH * part / whole) if whole else 0
+    return "█" * max(blocks, part > 0)

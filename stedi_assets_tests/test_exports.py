@@ -78,7 +78,7 @@ def test_ddl_declares_the_table_as_iceberg_has_it(name):
 def test_ddl_quotes_what_a_description_holds():
     description = r"A phone's C:\path; -- no comment"
     column = Column("name", "string", nullable=True, description=description, privacy="none")
-    contract = Contract("table", "some/table", "Rows.", (column,), (), (), model=None)
+    contract = Contract("table", "some/table", "Rows.", (column,), (), (), "SELECT 1", model=None)
     statement = parsed(athena_ddl(contract, "some_db"))
     assert statement.find(exp.CommentColumnConstraint).this.this == description
 

@@ -1,4 +1,4 @@
--- customer_trusted: The newest snapshot of each person and device, of people who consent to research now.
+-- customer_trusted: The newest snapshot of each person and device, of people who consent to research now. People whose newest customer record may be in quarantine are held back.
 -- Made by `make docs` from the table's contract. Runs make the table themselves, with names as here;
 -- Athena would put them in small letters. So this is to be read, or for a catalog that no run writes to.
 -- Athena takes no parameters in DDL. Fill in where the lake is:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from stedi_assets import derived_checks
+from stedi_assets import derived_checks, derived_figures
 from stedi_assets.assets.lake_table import lake_table
 from stedi_assets.privacy.pseudonym import pseudonym_key
 from stedi_assets.transforms import tables
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     subset_of="customer_trusted",
     reconcile=derived_checks.reconcile_curated_customers,
     checks={"consent": derived_checks.CONSENT_OF_CUSTOMERS},
-    figures=partial(derived_checks.people, "customer_curated"),
+    figures=derived_figures.curated_customers,
 )
 def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFrame) -> DataFrame:
     """Customers who consent to research and have accelerometer readings."""
@@ -34,7 +33,7 @@ def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFra
     # Two people's devices may read the same distance at a moment, and each pairs with the same accelerometer reading.
     rows_may_repeat=lambda settings: settings.ml_match == "timestamp",
     checks={"consent": derived_checks.CONSENT_OF_PAIRS, "same_person": derived_checks.SAME_PERSON},
-    figures=derived_checks.pairs_per_reading,
+    figures=derived_figures.matched_readings,
     lineage={
         "customer_key": (("accelerometer_trusted", "person"), ("customer_curated", "person")),
         "sensorReadingTime": (

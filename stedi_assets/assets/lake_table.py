@@ -9,7 +9,7 @@ See https://docs.dagster.io/guides/build/assets/defining-assets.
 import hashlib
 import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,8 @@ import dagster as dg
 from pyspark.sql import DataFrame  # noqa: TID253 - Dagster reads the annotations of an op
 
 from stedi_assets import transforms
-from stedi_assets.assets.metadata import OWNERS, definition_metadata
+from stedi_assets.assets.files_read import triggered_by
+from stedi_assets.assets.metadata import KINDS_OF_TABLES, OWNERS, about, definition_metadata
 from stedi_assets.checks import (
     CONTRACT_DESCRIPTION,
     ROW_COUNT_DESCRIPTION,
@@ -51,7 +52,7 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
     checks: Mapping[str, TableCheck],
     lineage: Mapping[str, tuple[tuple[str, str], ...]] | None = None,
     rows_may_repeat: Callable[[Settings], bool] = lambda _: False,
-    figures: Callable[[Candidate], Mapping[str, float]] = lambda _: {},
+    figures: Callable[[Candidate, Mapping[str, CheckOutcome]], Mapping[str, Any]] = lambda *_: {},
 ) -> Callable[[Callable[..., DataFrame]], dg.AssetsDefinition]:
     """Make an asset of a function from frames to the frame of the table after which it is named.
 
@@ -65,7 +66,7 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
         lineage: For each column the (table, column) pairs that it is made from; with ``subset_of``, its columns of
             the same names.
         rows_may_repeat: Whether a policy lifts the rule that no two rows share a key.
-        figures: Computes metadata of the table that is worth showing beside it.
+        figures: Computes what is worth showing beside the table, of what was staged and what its checks found.
     """
 
     def decorate(function: Callable[..., DataFrame]) -> dg.AssetsDefinition:
@@ -80,9 +81,9 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
         @dg.asset(
             name=contract.name,
             ins={name: dg.AssetIn() for name in inputs},
-            description=inspect.getdoc(function),
+            description=about(contract, inputs, function.__module__),
             group_name=group,
-            kinds={"pyspark", "iceberg", "parquet"},
+            kinds=KINDS_OF_TABLES,
             owners=OWNERS,
             metadata=definition_metadata(contract, origins),
             code_version=code_version(contract, transforms, function),
@@ -109,12 +110,13 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
                 computed = time.monotonic()
                 keyed = not rows_may_repeat(settings)
                 candidate, verdict = candidate_of(staged, settings, snapshots, keyed=keyed)
-                yield from _require_checks(candidate, verdict, reconcile, table_checks, staged)
+                outcomes = yield from _require_checks(candidate, verdict, reconcile, table_checks, staged)
                 audited = time.monotonic()
                 shown = {
                     "rows_before": candidate.published.rows,
                     "rows_change": candidate.rows - candidate.published.rows,
-                    **figures(candidate),
+                    **figures(candidate, outcomes),
+                    **triggered_by(context.instance, context.run.run_id),
                     # Spark computes while it writes.
                     "seconds_compute_and_stage": round(computed - began, 2),
                     "seconds_audit": round(audited - computed, 2),
@@ -199,8 +201,11 @@ def _require_checks(
     reconcile: Callable[[Candidate], Reconciliation],
     checks: Mapping[str, TableCheck],
     staged: Staged,
-) -> Iterator[dg.AssetCheckResult]:
+) -> Generator[dg.AssetCheckResult, None, dict[str, CheckOutcome]]:
     """Evaluate and report the checks of a staged table; rows that break the contract are not worth another check.
+
+    Returns:
+        What the checks found.
 
     Raises:
         dg.Failure: A check blocks.
@@ -212,6 +217,7 @@ def _require_checks(
         outcomes |= {name: check.evaluate(reconciled) for name, check in checks.items()}
     yield from report(outcomes, table, staged)
     raise_if_blocked(outcomes, table)
+    return outcomes
 
 
 def _require_structure(frame: DataFrame, contract: Contract) -> Iterator[dg.AssetCheckResult]:

@@ -11,15 +11,16 @@ from typing import Any
 import dagster as dg
 
 from stedi_assets import records
+from stedi_assets.assets.files_read import tell_files_read
 from stedi_assets.assets.lake_table import (
     candidate_of,
     code_version,
     raise_if_blocked,
     report,
 )
-from stedi_assets.assets.metadata import OWNERS, definition_metadata
+from stedi_assets.assets.metadata import KINDS_OF_TABLES, OWNERS, about, definition_metadata
 from stedi_assets.assets.raw import files_of, observation
-from stedi_assets.assets.shown import ingest_metadata
+from stedi_assets.assets.shown import deliveries, ingest_metadata
 from stedi_assets.checks import (
     CONTRACT_DESCRIPTION,
     ROW_COUNT_DESCRIPTION,
@@ -64,9 +65,9 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
         name=f"{source}_ingest",
         outs={
             contract.name: dg.AssetOut(
-                description=contract.description,
+                description=about(contract, [f"{source}_files"], __name__),
                 group_name=kind,
-                kinds={"pyspark", "iceberg", "parquet"},
+                kinds=KINDS_OF_TABLES,
                 owners=OWNERS,
                 metadata=definition_metadata(contract, {}),
                 code_version=code_version(contract, records),
@@ -97,6 +98,7 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
             found = ingest(snapshots.lake, snapshots.engine, source, base, full_refresh=config.full_refresh)
             read = time.monotonic()
             context.log_event(observation(source, found.listing))
+            tell_files_read(context.instance, context.run.run_id, source, found.read)
             outcomes: dict[str, dict[str, CheckOutcome]] = {}
             for kind, staged in found.staged.items():
                 outcomes[tables[kind].name] = _outcomes(
@@ -150,6 +152,7 @@ def _entered(found: Ingest) -> dg.AssetMaterialization:
             "files_entered": len(found.read),
             "files_of_source": len(files),
             "files_gone": len(found.gone),
+            "deliveries": deliveries(found),
         },
     )
 
@@ -157,12 +160,13 @@ def _entered(found: Ingest) -> dg.AssetMaterialization:
 ingests = [landing_assets(source) for source in SOURCES]
 # The step of each source writes its own entries into this one table. So it is no step's output: a step reports what it
 # entered.
+_ENTERED_BY = [f"{source}_{kind}" for kind in KINDS for source in SOURCES]
 ledger = dg.AssetSpec(
     _LEDGER.name,
-    deps=[f"{source}_{kind}" for kind in KINDS for source in SOURCES],
-    description=_LEDGER.description,
+    deps=_ENTERED_BY,
+    description=about(_LEDGER, _ENTERED_BY, __name__),
     group_name="ledger",
-    kinds={"iceberg", "parquet"},
+    kinds=KINDS_OF_TABLES,
     owners=OWNERS,
     metadata=definition_metadata(_LEDGER, {}),
 )

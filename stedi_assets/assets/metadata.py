@@ -1,4 +1,4 @@
-"""Contracts as Dagster shows them: column schema, lineage. The only module here that knows Dagster."""
+"""Contracts as Dagster shows them: description, column schema, lineage."""
 
 from __future__ import annotations
 
@@ -7,11 +7,31 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from stedi_assets.contracts.contract import Contract
 
 OWNERS = ["team:data-platform"]
+# One alone: each is a picture in the catalog and the graph, which leaves the less room for a table's name.
+KINDS_OF_TABLES = {"iceberg"}
+
+
+def about(contract: Contract, made_from: Iterable[str], module: str) -> str:
+    """The description of a table in Markdown: a row, its origin, its readers, a query, and where to read on.
+
+    Args:
+        contract: The table's contract.
+        made_from: The assets that it is made from.
+        module: The module that makes it.
+    """
+    return (
+        f"{contract.description}\n\n"
+        f"- **Made from** {', '.join(f'`{name}`' for name in made_from)}\n"
+        f"- **Who may read it:** {contract.readers}\n"
+        f"- **Its rules and columns:** `docs/tables.md#{contract.name}`\n"
+        f"- **Its code:** `{module.replace('.', '/')}.py`\n\n"
+        f"Ask it with `stedi sql`, or with Athena:\n\n```sql\n{contract.query}\n```\n"
+    )
 
 
 def definition_metadata(

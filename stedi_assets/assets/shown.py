@@ -1,5 +1,7 @@
 """What the UI shows of an ingest: files, figures and reasons; names of files and fields, never a value of a record."""
 
+from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -8,12 +10,13 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.landing.ingest import Ingest
 from stedi_assets.landing.ledger import Kind
 from stedi_assets.landing.reader import FileReport
-from stedi_assets.landing_checks import percent, without_rare_names
+from stedi_assets.landing_checks import without_rare_names
 from stedi_assets.records.source import REASONS
-from stedi_assets.text import ranked
+from stedi_assets.text import bar, markdown_table, percent, ranked
 
 # A table of thousands of files is no help to anybody; the ledger has them all.
 _FILES_SHOWN = 100
+_DELIVERIES_SHOWN = 10
 _CORRECT = "have the source correct the record, and put the corrected file in the place of this one"
 _TO_DO = {
     "truncated": "put the whole file in the place of this one",
@@ -45,6 +48,7 @@ def ingest_metadata(found: Ingest, kind: Kind) -> dict[str, Any]:
     }
     if counts.reasons:
         shown["quarantined_because"] = dg.MetadataValue.table(_reasons(found))
+        shown["reasons_explained"] = dg.MetadataValue.md(_explained(found))
     if files:
         # Files that need a look come first, since the table is cut.
         first = sorted(files, key=lambda item: (item.failure is None, -item.counts.quarantined))
@@ -58,24 +62,55 @@ def ingest_metadata(found: Ingest, kind: Kind) -> dict[str, Any]:
 
 def _reasons(found: Ingest) -> list[dg.TableRecord]:
     """Why records are in quarantine, the most frequent reason first."""
-    rules = {f"rule:{item.name}": item.reason for item in CONTRACTS[f"{found.source}_landing"].rules}
     records = []
     for reason, count in ranked(found.counts.reasons):
-        kind = reason.partition(":")[0]
         example = next(report for report in found.records.reports if reason in report.counts.examples)
         records.append(
             dg.TableRecord(
                 {
                     "reason": reason,
-                    "meaning": rules.get(reason) or REASONS.get(reason) or REASONS[kind],
                     "records": count,
                     "example_file": example.file.path,
                     "example_position": example.counts.examples[reason],
-                    "to_do": _TO_DO.get(kind, _CORRECT),
                 }
             )
         )
     return records
+
+
+def _explained(found: Ingest) -> str:
+    """What the reasons mean, and what to do. The UI wraps long text in Markdown alone, and cuts it off in a table."""
+    rules = {f"rule:{item.name}": item.reason for item in CONTRACTS[f"{found.source}_landing"].rules}
+    rows = []
+    for reason, _ in ranked(found.counts.reasons):
+        kind = reason.partition(":")[0]
+        meaning = rules.get(reason) or REASONS.get(reason) or REASONS[kind]
+        rows.append((f"`{reason}`", meaning, _TO_DO.get(kind, _CORRECT)))
+    return markdown_table(("reason", "meaning", "what to do"), rows)
+
+
+def deliveries(found: Ingest) -> dg.MarkdownMetadataValue:
+    """The newest deliveries of a source as a picture: what was read at a time and is in the ledger."""
+    records: Counter[int] = Counter()
+    quarantined: Counter[int] = Counter()
+    for entry in found.other_entries.values():
+        records[entry.ingested_at] += entry.records
+        quarantined[entry.ingested_at] += entry.quarantined
+    if found.read:
+        records[found.began] = found.counts.records
+        quarantined[found.began] = found.counts.quarantined
+    times = sorted(records, reverse=True)[:_DELIVERIES_SHOWN]
+    most = max((records[time] for time in times), default=0)
+    rows = (
+        (
+            f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M}",
+            bar(records[time], most),
+            f"{records[time]:,}",
+            f"{quarantined[time]:,}",
+        )
+        for time in times
+    )
+    return dg.MetadataValue.md(markdown_table(("read at (UTC)", "", "records", "quarantined"), rows))
 
 
 def _file(item: FileReport) -> dg.TableRecord:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stedi_assets import derived_checks
+from stedi_assets import derived_checks, derived_figures
 from stedi_assets.assets.lake_table import lake_table
 from stedi_assets.transforms import tables
 
@@ -19,13 +19,10 @@ if TYPE_CHECKING:
     subset_of="customer_landing",
     reconcile=derived_checks.reconcile_trusted_customers,
     checks={"consent": derived_checks.CONSENT_OF_TRUSTED_CUSTOMERS},
-    figures=derived_checks.consent_funnel,
+    figures=derived_figures.trusted_customers,
 )
 def customer_trusted(customer_landing: DataFrame, customer_quarantine: DataFrame) -> DataFrame:
-    """Newest snapshot of each person and device, of people who consent to research now.
-
-    People whose newest customer record may be in quarantine are held back.
-    """
+    """Newest snapshot of each person and device, of people who consent to research now."""
     return tables.trusted_customers(customer_landing, customer_quarantine)
 
 
@@ -49,7 +46,7 @@ def accelerometer_trusted(
     subset_of="step_trainer_landing",
     reconcile=derived_checks.reconcile_steps,
     checks={"consent": derived_checks.CONSENT_OF_STEPS},
-    figures=derived_checks.withheld_steps,
+    figures=derived_figures.withheld_steps,
 )
 def step_trainer_trusted(  # noqa: PLR0913, PLR0917 - each table that says who owns a device
     step_trainer_landing: DataFrame,

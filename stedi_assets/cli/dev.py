@@ -27,6 +27,10 @@ _HOST = "127.0.0.1"
 _LAST_PORT = 65535
 _PATIENCE_SECONDS = 120
 _SECONDS_TO_END = 10
+# Dagster opens no group of the graph by itself. This is how its page names open groups, all in one code location.
+_OPEN_GRAPH = "asset-groups?expanded=" + ",".join(
+    f"global@global:{group}" for group in ("files", "landing", "quarantine", "trusted", "curated", "ledger")
+)
 # What the end of a log says of a server that did not start.
 _LINES_SHOWN = 20
 
@@ -64,6 +68,7 @@ def dev(
             try:
                 _await(address, process, log)
                 say(f"Ready in {time.monotonic() - began:.0f} s: {address}    (Ctrl-C ends it)")
+                say(f"The graph with its groups open: {address}/{_OPEN_GRAPH}")
                 if log:
                     say(f"What Dagster logs is in {log}")
                 _wait(process)

@@ -78,6 +78,7 @@ class Contract:
         columns: The columns in order.
         key: Columns whose values no two rows share; empty where equal rows are right.
         rules: Value rules.
+        query: A query to begin with, in SQL that DuckDB, Spark and Athena take.
         model: The pandera model that declares all this.
     """
 
@@ -87,6 +88,7 @@ class Contract:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     rules: tuple[ValueRule, ...]
+    query: str
     model: type[DataFrameModel] = field(repr=False, compare=False)
 
     @property
@@ -109,6 +111,17 @@ class Contract:
     def has_pseudonyms(self) -> bool:
         """Whether people are in the table under a pseudonym."""
         return any(column.privacy == "pseudonym" for column in self.columns)
+
+    @property
+    def readers(self) -> str:
+        """Who may read it, by the roles that ``deploy/cloudformation.yaml`` makes."""
+        if self.has_pseudonyms:
+            return "data scientists, analysts and the pipeline; people are in it under a pseudonym"
+        names_people = any(column.privacy == "direct identifier" for column in self.columns)
+        named = "it names people" if names_people else "it names nobody"
+        if self.name.endswith(("_trusted", "_curated")):
+            return f"analysts and the pipeline; {named}"
+        return f"the pipeline alone; {named}"
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -182,21 +195,22 @@ def contract_of(model: type[DataFrameModel]) -> Contract:
         rules.extend(_value_rule(model.__name__, name, check) for check in declared.checks)
     return Contract(
         name=str(schema.name),
-        folder=_folder(model),
+        folder=_of_config(model, "folder"),
         description=" ".join((model.__doc__ or "").split()),
         columns=tuple(columns),
         key=tuple(schema.unique or ()),
         rules=tuple(rules),
+        query=_of_config(model, "query"),
         model=model,
     )
 
 
-def _folder(model: type[DataFrameModel]) -> str:
+def _of_config(model: type[DataFrameModel], name: str) -> str:
     # pandera's PySpark schema drops the metadata of the model's Config.
     metadata: Mapping[str, str] = model.Config.metadata or {}
-    if "folder" not in metadata:
-        raise ContractError(f"{model.__name__}: a model needs the folder of its table in Config.metadata")
-    return metadata["folder"]
+    if name not in metadata:
+        raise ContractError(f"{model.__name__}: a model needs the {name} of its table in Config.metadata")
+    return metadata[name]
 
 
 def _value_rule(model: str, column_name: str, check: Check) -> ValueRule:

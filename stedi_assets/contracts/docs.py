@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stedi_assets.records.source import REASONS, REPAIRS
+from stedi_assets.text import markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -64,9 +65,9 @@ def tables_page(contracts: Iterable[Contract], made_from: Mapping[str, Sequence[
         _FLOW,
         *(_table(contract, made_from.get(contract.name, ())) for contract in contracts),
         _REASONS_HEAD,
-        _rows(("reason", "meaning"), ((f"`{name}`", meaning) for name, meaning in REASONS.items())),
+        markdown_table(("reason", "meaning"), ((f"`{name}`", meaning) for name, meaning in REASONS.items())),
         _REPAIRS_HEAD,
-        _rows(("repair", "meaning"), ((f"`{name}`", meaning) for name, meaning in REPAIRS.items())),
+        markdown_table(("repair", "meaning"), ((f"`{name}`", meaning) for name, meaning in REPAIRS.items())),
     ]
     return "\n".join(parts)
 
@@ -76,6 +77,7 @@ def _table(contract: Contract, made_from: Sequence[str]) -> str:
         "Folder": f"`{contract.folder}/`",
         "Made from": ", ".join(f"`{name}`" for name in made_from),
         "Key": ", ".join(f"`{name}`" for name in contract.key) or "none; equal rows are right",
+        "Who may read it": contract.readers,
     }
     columns = (
         (
@@ -101,15 +103,9 @@ def _table(contract: Contract, made_from: Sequence[str]) -> str:
         f"## {contract.name}\n",
         f"{contract.description}\n",
         "\n".join(f"- {title}: {text}" for title, text in keys.items() if text) + "\n",
-        _rows(("column", "type", "may be absent", "privacy", "meaning"), columns),
+        f"```sql\n{contract.query}\n```\n",
+        markdown_table(("column", "type", "may be absent", "privacy", "meaning"), columns),
     ]
     if rules:
-        parts.append(_rows(("rule", "column", "values are", "severity", "reason"), rules))
+        parts.append(markdown_table(("rule", "column", "values are", "severity", "reason"), rules))
     return "\n".join(parts)
-
-
-def _rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    # A bar would end the cell, in code as well.
-    escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
-    return "".join(f"| {' | '.join(line)} |\n" for line in escaped)

@@ -158,7 +158,10 @@ class CustomerLanding(_Provenance, _Customer):
 
     class Config:
         name = "customer_landing"
-        metadata = {"folder": FOLDERS["customer_landing"]}
+        metadata = {
+            "folder": FOLDERS["customer_landing"],
+            "query": "SELECT count(*) AS snapshots, count(DISTINCT person) AS people FROM customer_landing",
+        }
         unique = ["source_file", "source_position"]
 
 
@@ -167,7 +170,10 @@ class AccelerometerLanding(_Provenance, _Accelerometer):
 
     class Config:
         name = "accelerometer_landing"
-        metadata = {"folder": FOLDERS["accelerometer_landing"]}
+        metadata = {
+            "folder": FOLDERS["accelerometer_landing"],
+            "query": "SELECT count(*) AS readings, count(DISTINCT person) AS people FROM accelerometer_landing",
+        }
         unique = ["source_file", "source_position"]
 
 
@@ -176,7 +182,10 @@ class StepTrainerLanding(_Provenance, _StepTrainer):
 
     class Config:
         name = "step_trainer_landing"
-        metadata = {"folder": FOLDERS["step_trainer_landing"]}
+        metadata = {
+            "folder": FOLDERS["step_trainer_landing"],
+            "query": "SELECT count(*) AS readings, count(DISTINCT device) AS devices FROM step_trainer_landing",
+        }
         unique = ["source_file", "source_position"]
 
 
@@ -208,7 +217,11 @@ def _quarantine_of(source: str) -> type[DataFrameModel]:
     class OfSource(_Quarantine):
         class Config:
             name = f"{source}_quarantine"
-            metadata = {"folder": FOLDERS[f"{source}_quarantine"]}
+            metadata = {
+                "folder": FOLDERS[f"{source}_quarantine"],
+                # Not made for a database here, but for people to read.
+                "query": f"SELECT reasons, count(*) AS records FROM {source}_quarantine GROUP BY reasons",  # noqa: S608
+            }
             unique = ["source_file", "source_position"]
 
     record = f"{source.replace('_', ' ')} record"
@@ -251,12 +264,18 @@ class LandingFiles(DataFrameModel):
 
     class Config:
         name = "landing_files"
-        metadata = {"folder": FOLDERS["landing_files"]}
+        metadata = {
+            "folder": FOLDERS["landing_files"],
+            "query": "SELECT source, sum(landed) AS landed, count(*) AS files FROM landing_files GROUP BY source",
+        }
         unique = ["source_file"]
 
 
 class CustomerTrusted(_Customer):
-    """The newest snapshot of each person and device, of people who consent to research now."""
+    """The newest snapshot of each person and device, of people who consent to research now.
+
+    People whose newest customer record may be in quarantine are held back.
+    """
 
     shareWithResearchAsOfDate: T.LongType = column(
         block(
@@ -271,7 +290,10 @@ class CustomerTrusted(_Customer):
 
     class Config:
         name = "customer_trusted"
-        metadata = {"folder": FOLDERS["customer_trusted"]}
+        metadata = {
+            "folder": FOLDERS["customer_trusted"],
+            "query": "SELECT count(DISTINCT person) AS people, count(DISTINCT device) AS devices FROM customer_trusted",
+        }
         unique = ["person", "device"]
 
 
@@ -280,7 +302,10 @@ class AccelerometerTrusted(_Accelerometer):
 
     class Config:
         name = "accelerometer_trusted"
-        metadata = {"folder": FOLDERS["accelerometer_trusted"]}
+        metadata = {
+            "folder": FOLDERS["accelerometer_trusted"],
+            "query": "SELECT count(*) AS readings, count(DISTINCT person) AS people FROM accelerometer_trusted",
+        }
         unique = ["person", "timestamp", "x", "y", "z"]
 
 
@@ -289,7 +314,10 @@ class CustomerCurated(CustomerTrusted):
 
     class Config:
         name = "customer_curated"
-        metadata = {"folder": FOLDERS["customer_curated"]}
+        metadata = {
+            "folder": FOLDERS["customer_curated"],
+            "query": "SELECT count(DISTINCT person) AS people, count(DISTINCT device) AS devices FROM customer_curated",
+        }
         unique = ["person", "device"]
 
 
@@ -298,7 +326,10 @@ class StepTrainerTrusted(_StepTrainer):
 
     class Config:
         name = "step_trainer_trusted"
-        metadata = {"folder": FOLDERS["step_trainer_trusted"]}
+        metadata = {
+            "folder": FOLDERS["step_trainer_trusted"],
+            "query": "SELECT count(*) AS readings, min(distanceFromObject) AS nearest FROM step_trainer_trusted",
+        }
         unique = ["sensorReadingTime", "device", "distanceFromObject"]
 
 
@@ -334,7 +365,10 @@ class MachineLearningCurated(DataFrameModel):
 
     class Config:
         name = "machine_learning_curated"
-        metadata = {"folder": FOLDERS["machine_learning_curated"]}
+        metadata = {
+            "folder": FOLDERS["machine_learning_curated"],
+            "query": "SELECT count(*) AS pairs, count(DISTINCT customer_key) AS people FROM machine_learning_curated",
+        }
         unique = ["customer_key", "sensorReadingTime", "distanceFromObject", "x", "y", "z"]
 
 

@@ -33,6 +33,46 @@ def test_people_who_come_and_go_are_counted(own_graph):
     assert [shown[name] for name in ("people", "people_new", "people_gone")] == [len(TRUSTED) - 2, 1, 2]
 
 
+def funnel(shown: dict[str, object]) -> dict[str, int]:
+    """The steps of a picture and their people, without head and bars."""
+    _, _, *rows = [line.split(" | ") for line in str(shown["consent_funnel"]).splitlines()]
+    assert all(float(share[:-3]) == round(100 * int(n) / len(PEOPLE), 1) for *_, n, share in rows)
+    return {step.removeprefix("| "): int(people) for step, _, people, _ in rows}
+
+
+def test_the_funnel_of_consent_has_the_people_of_each_step(good_run):
+    # Dan never consented, Ian has no readings, and the readings of Gus's device may be Dan's.
+    steps = {"registered": len(PEOPLE), "agreed once": len(PEOPLE) - 1, "consent now": len(TRUSTED)}
+    trusted = metadata(good_run, "customer_trusted")
+    assert trusted["people_agreed_once"] == len(PEOPLE) - 1
+    assert funnel(trusted) == steps
+    pairs = metadata(good_run, "machine_learning_curated")
+    more = {"have readings": len(TRUSTED) - 1, "are matched": len(TRUSTED) - 2}
+    assert funnel(pairs) == steps | more
+    assert pairs["people"] == len(TRUSTED) - 2
+
+
+def test_the_matched_share_counts_each_reading_once(odd):
+    shown = metadata(odd.run(), "machine_learning_curated")
+    # Kim's two devices pair with each of her readings, so that 7 of 17 readings are in 13 pairs.
+    assert shown["dagster/row_count"] == 13
+    assert (shown["readings_matched"], shown["moments"]) == (7, 6)
+    assert shown["percent_of_readings_matched"] == 41.18
+
+
+def test_who_waits_for_quarantine_is_a_figure_of_the_table(odd):
+    shown = metadata(odd.run(), "customer_trusted")
+    waits = ("people_held_back", "devices_withheld", "records_naming_nobody")
+    assert [shown[name] for name in waits] == [4, 5, 1]
+
+
+def test_a_table_tells_which_files_the_run_has_read(own_graph):
+    deliver(Path(own_graph.lake_uri), "customer", [snapshot("ann", "a", NEW + 1, NEW)], "2.json")
+    assert metadata(own_graph.run(), "machine_learning_curated")["triggered_by"] == "customer: 2.json"
+    again = metadata(own_graph.run(), "machine_learning_curated")
+    assert again["triggered_by"] == "no landing file: this run read none"
+
+
 def test_a_table_whose_files_are_lost_is_made_anew_and_does_not_say_who_came(own_graph):
     shutil.rmtree(Path(own_graph.lake_uri, "customer/trusted/data"))
     shown = metadata(own_graph.run(), "customer_trusted")
@@ -53,7 +93,7 @@ def test_a_materialization_tells_its_snapshots_rows_sizes_and_seconds(own_graph)
         for phase in ("compute_and_stage", "audit", "publish"):
             assert shown[f"seconds_{phase}"] >= 0
     pairs = metadata(result, "machine_learning_curated")
-    for table in ("accelerometer_trusted", "step_trainer_trusted"):
+    for name, table in (("reading", "accelerometer_trusted"), ("step", "step_trainer_trusted")):
         expected = round(rows["machine_learning_curated"] / rows[table], 4)
-        assert pairs[f"pairs_per_row_of_{table}"] == expected
+        assert pairs[f"pairs_per_{name}"] == expected
     assert metadata(result, "customer_landing")["seconds_read"] >= 0

@@ -105,7 +105,7 @@ def test_equal_rows_are_right_where_there_is_no_key(engine):
 
         class Config:
             name = "keyless"
-            metadata: ClassVar = {"folder": "keyless"}
+            metadata: ClassVar = {"folder": "keyless", "query": "SELECT 1"}
 
     contract = contract_of(Keyless)
 
@@ -130,7 +130,7 @@ def test_bounds_are_excluded_where_the_rule_says_so(engine):
 
         class Config:
             name = "bounded"
-            metadata: ClassVar = {"folder": "bounded"}
+            metadata: ClassVar = {"folder": "bounded", "query": "SELECT 1"}
 
     contract = contract_of(Bounded)
     rows = [{"size": size} for size in (0, 1, 2, 3, 4)]

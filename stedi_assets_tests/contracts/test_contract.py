@@ -23,24 +23,25 @@ class Table(DataFrameModel):
 
     class Config:
         name = "table"
-        metadata: ClassVar = {"folder": "some/table"}
+        metadata: ClassVar = {"folder": "some/table", "query": "SELECT 1"}
         unique: ClassVar = ["name"]
 
 
 def model_with(**fields):
     """A model of one or more columns, as `contract_of` is given it."""
     annotations = dict.fromkeys(fields, T.LongType)
-    config = type("Config", (), {"name": "table", "metadata": {"folder": "some/table"}})
+    config = type("Config", (), {"name": "table", "metadata": {"folder": "some/table", "query": "SELECT 1"}})
     return type("Odd", (DataFrameModel,), {**fields, "Config": config, "__annotations__": annotations})
 
 
 def test_a_contract_says_what_the_model_declares():
     contract = contract_of(Table)
 
-    assert (contract.name, contract.folder, contract.description) == (
+    assert (contract.name, contract.folder, contract.description, contract.query) == (
         "table",
         "some/table",
         "Rows of a table.",
+        "SELECT 1",
     )
     assert [(c.name, c.type, c.nullable, c.privacy) for c in contract.columns] == [
         ("name", "string", True, "direct identifier"),
@@ -51,6 +52,14 @@ def test_a_contract_says_what_the_model_declares():
         ("size_positive", "size", "greater_than", "block", "Sizes are."),
         ("size_typical", "size", "in_range", "warn", "So far."),
     ]
+
+
+def test_a_table_says_who_may_read_it():
+    readers = {name: contract.readers for name, contract in CONTRACTS.items()}
+    assert readers["customer_landing"] == "the pipeline alone; it names people"
+    assert readers["landing_files"] == "the pipeline alone; it names nobody"
+    assert readers["customer_curated"] == "analysts and the pipeline; it names people"
+    assert readers["machine_learning_curated"].startswith("data scientists, analysts and the pipeline; ")
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
@@ -107,7 +116,7 @@ def test_a_check_over_the_whole_frame_is_refused():
 
         class Config:
             name = "table"
-            metadata: ClassVar = {"folder": "some/table"}
+            metadata: ClassVar = {"folder": "some/table", "query": "SELECT 1"}
 
         @dataframe_check
         @classmethod

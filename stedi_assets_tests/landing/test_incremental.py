@@ -200,20 +200,31 @@ def test_a_run_tells_of_each_file_and_of_no_value(lake: ReadingsLake):
     assert [record.data for record in shown["quarantined_because"]] == [
         {
             "reason": "not_json",
-            "meaning": "text that is no JSON, and no object cut short",
             "records": 1,
             "example_file": "accelerometer/landing/a.json",
             "example_position": len(lines(reading(1))),
-            "to_do": "have the source correct the record, and put the corrected file in the place of this one",
         },
         {
             "reason": "truncated",
-            "meaning": "an object whose text ends before it is complete",
             "records": 1,
             "example_file": "accelerometer/landing/a.json",
             "example_position": len(lines(reading(1)) + b"junk\n"),
-            "to_do": "put the whole file in the place of this one",
         },
+    ]
+    assert shown["reasons_explained"].splitlines()[2:] == [
+        f"| `{reason}` | {meaning} | {to_do} |"
+        for reason, meaning, to_do in (
+            (
+                "not_json",
+                "text that is no JSON, and no object cut short",
+                "have the source correct the record, and put the corrected file in the place of this one",
+            ),
+            (
+                "truncated",
+                "an object whose text ends before it is complete",
+                "put the whole file in the place of this one",
+            ),
+        )
     ]
     figures = {
         name: shown[name] for name in ("records_read", "rows_added", "rows_replaced", "percent_quarantined")

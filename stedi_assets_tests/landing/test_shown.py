@@ -29,9 +29,23 @@ def test_a_run_reports_what_it_entered_into_the_ledger(lake):
     lake.land()
     lake.deliver("b.json", lines(reading(2)))
     (lake.folder / "a.json").unlink()
-    assert metadata(lake.land(), "landing_files") == {
+    shown = metadata(lake.land(), "landing_files")
+    shown.pop("deliveries")
+    assert shown == {
         "source": "accelerometer",
         "files_entered": 1,
         "files_of_source": 2,
         "files_gone": 1,
     }
+
+
+def test_the_ledger_shows_the_newest_deliveries_first_as_a_picture(lake):
+    lake.deliver("a.json", lines(*map(reading, range(20))))
+    lake.land()
+    lake.deliver("b.json", lines(reading(21), reading(22)) + b"junk\n")
+    _, _, *rows = metadata(lake.land(), "landing_files")["deliveries"].splitlines()
+    shown = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert [(records, quarantined) for _, _, records, quarantined in shown] == [("3", "1"), ("20", "0")]
+    newest, oldest = (row[1] for row in shown)
+    assert 0 < len(newest) < len(oldest)
+    assert shown[0][0] >= shown[1][0]

@@ -2,6 +2,7 @@
 
 import duckdb
 import pytest
+import sqlglot
 import sqlglot.expressions as exp
 
 from stedi_assets.contracts.models import CONTRACTS
@@ -19,6 +20,13 @@ def test_these_are_all_the_files():
 def test_every_statement_runs_on_a_lake_without_rows(empty: duckdb.DuckDBPyConnection, file: str):
     for name in statements(file):
         query(empty, file, name)
+
+
+@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
+def test_the_query_that_each_table_suggests_runs_and_is_of_that_table(empty, contract):
+    query = sqlglot.parse_one(contract.query, read="athena")
+    assert [table.name for table in query.find_all(exp.Table)] == [contract.name]
+    empty.sql(query.sql("duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)).fetchall()
 
 
 @pytest.mark.parametrize("file", FILES)
