@@ -6,24 +6,16 @@ from typing import Any
 
 import dagster as dg
 
-from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.landing.explanation import explain
 from stedi_assets.landing.ingest import Ingest
 from stedi_assets.landing.ledger import Kind
 from stedi_assets.landing.reader import FileReport
 from stedi_assets.landing_checks import without_rare_names
-from stedi_assets.records.source import REASONS
 from stedi_assets.text import bar, markdown_table, percent, ranked
 
 # A table of thousands of files is no help to anybody; the ledger has them all.
 _FILES_SHOWN = 100
 _DELIVERIES_SHOWN = 10
-_CORRECT = "have the source correct the record, and put the corrected file in the place of this one"
-_TO_DO = {
-    "truncated": "put the whole file in the place of this one",
-    "bad_encoding": "save the file as UTF-8, and put it in the place of this one",
-    "unknown_header": "give the file a header, and put it in the place of this one",
-    "rule": f"{_CORRECT}; if the rule is too strict, change it in stedi_assets/contracts/models.py",
-}
 
 
 def ingest_metadata(found: Ingest, kind: Kind) -> dict[str, Any]:
@@ -80,12 +72,11 @@ def _reasons(found: Ingest) -> list[dg.TableRecord]:
 
 def _explained(found: Ingest) -> str:
     """What the reasons mean, and what to do. The UI wraps long text in Markdown alone, and cuts it off in a table."""
-    rules = {f"rule:{item.name}": item.reason for item in CONTRACTS[f"{found.source}_landing"].rules}
     rows = []
     for reason, _ in ranked(found.counts.reasons):
-        kind = reason.partition(":")[0]
-        meaning = rules.get(reason) or REASONS.get(reason) or REASONS[kind]
-        rows.append((f"`{reason}`", meaning, _TO_DO.get(kind, _CORRECT)))
+        explained = explain(found.source, reason)
+        meaning = explained.meaning
+        rows.append((f"`{reason}`", meaning, explained.to_do))
     return markdown_table(("reason", "meaning", "what to do"), rows)
 
 

@@ -1,4 +1,4 @@
-"""Commands that read published tables: ``counts``, ``sql`` and ``quarantine``."""
+"""Commands that read published tables: ``counts`` and ``sql``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stedi_assets.cli.common import CommandError, app, examples, left_out, no_tables, require_some
+from stedi_assets.cli.common import CommandError, app, examples, left_out, require_some
 from stedi_assets.cli.output import (
     AllRows,
     AsCsv,
@@ -20,11 +20,9 @@ from stedi_assets.cli.output import (
     short_time,
 )
 from stedi_assets.settings import get_settings
-from stedi_assets.sources import SOURCES, SourceName
-from stedi_assets.text import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     import duckdb
@@ -135,90 +133,3 @@ def _text_of(file: typer.FileText) -> str:
         return file.read()
     except UnicodeDecodeError:
         raise CommandError(f"{file.name} is not UTF-8 text") from None
-
-
-@app.command(
-    short_help="Show why records are in quarantine.",
-    epilog=examples(
-        "stedi quarantine",
-        "stedi quarantine --source customer --reason truncated",
-        "stedi quarantine --file customer/landing/a.json --records 5",
-    ),
-)
-def quarantine(  # noqa: PLR0913 - each an option
-    *,
-    source: Annotated[SourceName | None, typer.Option(help="Only records of this source.")] = None,
-    reason: Annotated[
-        str | None,
-        typer.Option(help="Only records with this reason, such as missing_field or missing_field:email."),
-    ] = None,
-    file: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Only records of this landing file.")
-    ] = None,
-    records: Annotated[
-        int,
-        typer.Option(
-            min=0, metavar="N", help="Show N records with all their faults and their text: personal data."
-        ),
-    ] = 0,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    all_rows: AllRows = False,
-) -> None:
-    """Show why records are in quarantine: by file, when it was read (UTC), and reason.
-
-    A record with several reasons counts for each. docs/tables.md explains the reasons. The text of a record may name
-    a person, so that only --records shows it.
-    """
-    from stedi_assets.lake.lake import Lake
-    from stedi_assets.lake.query import open_queries
-
-    output = Output(as_json, as_csv, all_rows)
-    lake = Lake(get_settings())
-    sources = [source] if source else SOURCES
-    if reason is not None:
-        _require_known(reason)
-    query, parameters = _quarantined(sources, reason, file, records)
-    with open_queries(lake, [query]) as queries:
-        missing = [
-            f"{name}_quarantine" for name in sources if f"{name}_quarantine" not in queries.tables.snapshots
-        ]
-        if missing and not queries.tables.unreadable:
-            raise no_tables(lake)
-        result = queries.answer(query, parameters)
-        output.rows(
-            _names_of(result),
-            _rows_of(result),
-            {"ingested_at": short_time, "records": number},
-        )
-
-
-def _quarantined(
-    sources: Iterable[str], reason: str | None, file: str | None, records: int
-) -> tuple[str, dict[str, str]]:
-    """The query for records in quarantine, and its parameters."""
-    selects = " UNION ALL ".join(f"FROM {name}_quarantine" for name in sources)
-    wanted = {
-        "len(list_filter(reasons, lambda each: each = $reason OR starts_with(each, $reason || ':'))) > 0": reason,
-        "source_file = $file": file,
-    }
-    conditions = " AND ".join(["true", *(text for text, value in wanted.items() if value is not None)])
-    parameters = {
-        name: value for name, value in {"reason": reason, "file": file}.items() if value is not None
-    }
-    time = "strftime(make_timestamp_ms(ingested_at), '%Y-%m-%dT%H:%M:%S+00:00') AS ingested_at"
-    found = (
-        f"FROM ({selects}) SELECT source_file, source_position, {time}, reasons, raw_text WHERE {conditions}"
-    )
-    if records:
-        return f"{found} ORDER BY ALL LIMIT {records}", parameters
-    each = f"FROM ({found}) SELECT source_file, ingested_at, unnest(reasons) AS reason"
-    order = "ORDER BY source_file, records DESC, reason"
-    return f"FROM ({each}) SELECT *, count(*) AS records GROUP BY ALL {order}", parameters
-
-
-def _require_known(reason: str) -> None:
-    from stedi_assets.records.source import REASONS
-
-    if reason.partition(":")[0] not in REASONS:
-        raise typer.BadParameter(f"no record has the reason {reason!r}{suggestion(reason, REASONS)}")

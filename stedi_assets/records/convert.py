@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 # As programs name fields. Not with dots, hyphens or signs: e-mails, serial and telephone numbers have been keys, too.
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _DRIFT_NAMES = 50
+# How DynamoDB says of a value what it is.
+_DYNAMODB: dict[str, Callable[[Any], Any]] = {
+    "S": lambda text: text,
+    "N": lambda number: Integer(number) if re.fullmatch("-?[0-9]+", number) else Fraction(number),
+    "BOOL": lambda value: value,
+    "NULL": lambda _: None,
+}
 OTHER_NAMES = "(other)"
 
 
@@ -68,6 +75,9 @@ class Converter:
         self._required = [f for f in source.fields if f.required]
         self._by_name = source.by_name()
 
+    def _is_known(self, name: str) -> bool:
+        return name.casefold() in self._by_name
+
     def convert(
         self, members: list[tuple[str, Any]], *, from_csv: bool = False
     ) -> tuple[Any, ...] | set[str]:
@@ -79,11 +89,16 @@ class Converter:
         unknown: set[str] = set()
         repairs: set[str] = set()
         reasons: set[str] = set()
-        for name, raw in members:
+        if len(members) == 1 and isinstance(members[0][1], Members) and not self._is_known(members[0][0]):
+            members = members[0][1]
+            repairs.add("wrapped")
+        for name, written in members:
             field = self._by_name.get(name.casefold())
             if field is None:
                 unknown.add(name)
                 continue
+            raw, repair = _untyped(written)
+            repairs.add(repair)
             value, repair, reason = _read(raw, field)
             repairs.add(repair)
             reasons.add(reason)
@@ -103,6 +118,15 @@ class Converter:
             repairs = repairs - {"text_as_number"} | {"csv"}
         self.repaired.update(repairs - {""})
         return tuple([values.get(f.name) for f in self._fields])
+
+
+def _untyped(raw: object) -> tuple[object, str]:
+    """A value as it is without DynamoDB's type, and the repair that this is."""
+    if isinstance(raw, Members) and len(raw) == 1 and raw[0][0] in _DYNAMODB:
+        name, value = raw[0]
+        if name != "N" or type(value) is str:
+            return _DYNAMODB[name](value), "dynamodb"
+    return raw, ""
 
 
 # Stands for a value that is there but cannot be read, so that its field is not reported as missing too.

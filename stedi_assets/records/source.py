@@ -50,6 +50,8 @@ REPAIRS: dict[str, str] = {
     "absent_value": "records with an absent value written as `NULL`, `null`, `\\N`, `NaN`, `None`, `N/A` or empty text",
     "refused_consent": "records with `false` for a date of consent; landed without consent",
     "iso_time": "records with a time in ISO 8601, to the millisecond and with its zone",
+    "wrapped": "records that are the one member of an object, such as `Item` in an export of DynamoDB",
+    "dynamodb": 'records with values as DynamoDB writes them, such as `{"S": "text"}`',
     "csv": "records read from CSV rows",
 }
 

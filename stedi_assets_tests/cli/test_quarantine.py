@@ -1,5 +1,7 @@
 """``stedi quarantine``: why records are in quarantine, and which."""
 
+import csv
+import gzip
 import json
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from typer.testing import CliRunner
 from stedi_assets.cli import app
 from stedi_assets.cli.common import CommandError
 from stedi_assets.settings import get_settings
-from stedi_assets_tests.builders.files import lines
+from stedi_assets_tests.builders.files import deliver, lines
 from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.builders.readings_lake import reading
 
@@ -62,6 +64,53 @@ def test_reasons_are_counted_by_file_with_the_time_of_its_reading(stedi, lake):
         ("customer/landing/a.json", "not_json", 1),
     ]
     assert all(row["ingested_at"].endswith("+00:00") for row in rows)
+    content = (lake / "accelerometer" / "landing" / "a.json").read_bytes()
+    assert [row["example"] for row in rows] == [
+        content.rindex(text) for text in (b"[bold]", *[lines(reading(-(10**12), x=5000))] * 2, CUT.encode())
+    ] + [0]
+    assert rows[3]["meaning"] == "an object whose text ends before it is complete"
+    assert rows[3]["to_do"] == "put the whole file in the place of this one"
+
+
+def test_the_reasons_are_explained_below_the_table(stedi, lake):
+    shown = " ".join(stedi(lake).stdout.split())
+    assert "truncated: an object whose text ends before it is complete. To do: put the whole file in" in shown
+    assert "rule:physical_x: Phone sensors end far below 1,000" in shown
+    assert shown.count("not_json: ") == 1
+
+
+def test_files_are_written_out_for_repair_and_go_in_again(stedi, tmp_path, sail_engine, monkeypatch):
+    folder, repair = tmp_path / "lake", tmp_path / "repair"
+    packed = gzip.compress(lines(reading(1)) + b"junk\n" + CUT.encode())
+    deliver(folder, "accelerometer", packed, "a.json")
+    deliver(folder, "accelerometer", b"junk\n", "gone.json")
+    for source in ("customer", "step_trainer"):
+        deliver(folder, source, b"")
+    graph = Graph(str(folder), sail_engine)
+    graph.run()
+    (folder / "accelerometer/landing/gone.json").unlink()
+
+    result = stedi(folder, "--export", str(repair))
+
+    assert (
+        "left out: accelerometer/landing/gone.json is not in the landing folder as it was read"
+        in result.stderr
+    )
+    copy = repair / "accelerometer/landing/a.json"
+    assert copy.read_bytes() == gzip.decompress(packed)
+    listed = list(csv.DictReader((repair / "_to_repair.csv").open()))
+    assert [(row["file"], row["line"], row["reason"]) for row in listed] == [
+        ("accelerometer/landing/a.json", "2", "not_json"),
+        ("accelerometer/landing/a.json", "3", "truncated"),
+    ]
+    copy.write_bytes(lines(reading(1), reading(2), reading(3)))
+    uploaded = CliRunner().invoke(app, ["upload", str(repair), "--source", "accelerometer", "--replace"])
+    assert uploaded.exit_code == 0, uploaded.output
+    graph.run()
+    assert graph.rows()["accelerometer_landing"] == 3
+    assert [row["source_file"] for row in graph.table("accelerometer_quarantine")] == [
+        "accelerometer/landing/gone.json"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -249,9 +249,8 @@ def test_files_that_were_taken_back_are_erased_from_too_and_stay_taken_back(grap
     graph.run()
     assert {row["source_file"] for row in graph.table("customer_landing")} == {"customer/landing/1.json"}
     assert len(graph.table("accelerometer_landing")) == 10
-    assert [row["source_file"] for row in graph.table("landing_files") if row["retracted_at"]] == sorted(
-        paths
-    )
+    taken_back = {row["source_file"] for row in graph.table("landing_files") if row["retracted_at"]}
+    assert taken_back == set(paths)
 
 
 def test_a_person_who_is_held_back_is_erased(graph, tmp_path):

@@ -381,6 +381,33 @@ def test_what_stands_for_an_absent_number_has_any_case_and_blanks_around_it():
     assert parsed.landed.row(0)[:3] == ("a", None, None)
 
 
+# Records in objects -----
+
+
+@pytest.mark.parametrize("around", ['{"Item": %s}', '{"_source": %s}', "%s"])
+def test_a_record_in_an_object_and_values_with_their_types_are_read(around):
+    typed = b'{"s": {"S": "8015"}, "i": {"N": "1655564376361"}, "d": {"NULL": true}, "new": {"BOOL": true}}'
+    parsed = careful(PLAIN + (around % typed.decode()).encode())
+    assert [row[:3] for row in parsed.landed.rows()] == [("a", 1, 2.5), ("8015", 1655564376361, None)]
+    assert parsed.repaired == {"glued": 1, "dynamodb": 1} | ({"wrapped": 1} if "{" in around else {})
+    assert parsed.drift == {"new": 1}
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ('{"s": {"S": 1, "N": "1"}}', ["wrong_type:s"]),
+        ('{"s": {"T": "a"}}', ["wrong_type:s"]),
+        ('{"s": "a", "i": {"N": 1}}', ["wrong_type:i"]),
+        ('{"s": "a", "i": {"N": "1.65556E+12"}}', ["wrong_type:i"]),
+        ('{"s": {"NULL": true}}', ["missing_field:s"]),
+        ('{"a": {"s": "b"}, "b": {"s": "c"}}', ["missing_field:s"]),
+    ],
+)
+def test_other_objects_are_no_values(written, expected):
+    assert reasons(written.encode()) == [expected]
+
+
 # Times -----
 
 TIMES = Source("times", (Field("s", "string", True), Field("at", "bigint", False, is_time=True)))
