@@ -36,9 +36,9 @@ docs: .venv/test ## write what is derived from the code (docs/tables.md, sql/ddl
 test-cluster: .venv/test ## test Apache Spark on a cluster: minutes
 	$(BIN)/pytest -m cluster
 
-# What takes minutes and proves a promise over many histories: tests marked `prove`.
+# What takes minutes and proves a promise over many histories: tests marked `prove`, and all examples of those that draw.
 prove: .venv/test ## prove promises over many histories: many minutes
-	$(BIN)/pytest -m prove --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -m 'prove or drawn' --hypothesis-profile prove --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 notebook: .venv/notebook ## look into the ML table in JupyterLab, on the lake in data/
 	@[ -n "$$STEDI_LAKE_URI" ] || [ -e data/catalog.db ] || $(MAKE) materialize

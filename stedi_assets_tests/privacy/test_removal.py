@@ -11,6 +11,7 @@ from stedi_assets.records.parse import parse_damaged
 from stedi_assets.records.source import Field, Source
 from stedi_assets_tests.records.test_parse_properties import SOURCE as DAMAGED_SOURCE
 from stedi_assets_tests.records.test_parse_properties import damaged_files
+from stedi_assets_tests.shares import drawn, examples
 
 SOURCE = Source("readings", (Field("s", "string", True), Field("i", "bigint", False)))
 A, X, Y, B = b'{"s":"a"}', b'{"s":"x"}', b'{"s": "x", "i": 1}', b'{"s":"b"}'
@@ -115,7 +116,8 @@ def rows(parsed, but=lambda _: set()) -> list[tuple]:
     ]
 
 
-@settings(derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.data_too_large])
+@drawn
+@settings(examples(100), suppress_health_check=[HealthCheck.data_too_large])
 @given(damaged_files, st.sets(st.integers(0, 40), min_size=1, max_size=6))
 def test_whatever_the_damage_other_records_stay_or_the_file_does(file, numbers):
     text = b"".join(record + separator for (record, _, _), separator in file)

@@ -5,7 +5,7 @@ import unicodedata
 
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stedi_assets.records.identity import (
@@ -19,8 +19,8 @@ from stedi_assets.records.identity import (
 from stedi_assets.records.mentions import mentions_in
 from stedi_assets.records.rules import failing
 from stedi_assets.records.source import Rule
+from stedi_assets_tests.shares import drawn, examples
 
-STABLE = settings(derandomize=True, deadline=None, database=None)
 ANN = "ann@example.org"
 AROUND = [
     *" \t\n\r\f\v\u00a0\u2003\u202f\u3000\u2028\u1680",
@@ -37,7 +37,8 @@ anything = st.text(st.characters(exclude_categories=["Cs"])) | st.lists(
 
 
 @given(around, behind, st.booleans())
-@settings(STABLE, max_examples=500)
+@drawn
+@examples(500)
 def test_whatever_is_around_an_address_it_names_the_same_person(before, after, shout):
     address = ANN.upper() if shout else ANN
     assert person_of(before + address + after) == ANN
@@ -105,7 +106,8 @@ decorated_behind = st.lists(
 @example("", "(home)", True)
 @example("", "|x", False)
 @example("(", ")", False)
-@settings(STABLE, max_examples=3000)
+@drawn
+@examples(3000)
 def test_more_than_an_address_is_the_person_or_lands_as_nobody_and_names_the_person(before, behind, as_json):
     email = before + ANN + behind
     rows = pl.DataFrame({"person": [person_of(email)]})
@@ -117,7 +119,8 @@ def test_more_than_an_address_is_the_person_or_lands_as_nobody_and_names_the_per
 
 
 @given(anything, anything)
-@settings(STABLE, max_examples=2000)
+@drawn
+@examples(2000)
 def test_a_text_names_each_person_that_may_land(before, behind):
     person = person_of(f"{before}a@b{behind}")
     if not pl.DataFrame({"person": [person]}).filter(~failing(LANDS)).is_empty():
@@ -166,7 +169,8 @@ def test_padding_case_and_quotes_make_no_other_device(spelling):
 @given(anything)
 @example("\u00b4ann@x\u00b4")
 @example("mailto:<mailto:a@x>")
-@settings(STABLE, max_examples=2000)
+@drawn
+@examples(2000)
 def test_a_name_names_itself(text):
     for identity in (person_of, device_of):
         assert identity(identity(text)) == identity(text)
@@ -175,7 +179,8 @@ def test_a_name_names_itself(text):
 @given(
     st.lists(anything | st.none() | st.sampled_from([ANN, "Ann@Example.org", "a", "A-1", "a:b", "x.", "'x"]))
 )
-@settings(STABLE, max_examples=500)
+@drawn
+@examples(500)
 def test_a_column_is_named_as_its_values_are(values):
     for identity in (person_of, device_of):
         found = named(pl.Series("email", values, dtype=pl.String), identity)

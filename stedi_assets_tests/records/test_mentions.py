@@ -4,7 +4,7 @@ import json
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stedi_assets.records.csv_rows import parse_csv
@@ -12,8 +12,8 @@ from stedi_assets.records.identity import device_of, person_of
 from stedi_assets.records.mentions import mentions_in, with_mentions
 from stedi_assets.records.parse import parse_damaged
 from stedi_assets_tests.records.sources import CUSTOMER
+from stedi_assets_tests.shares import drawn, examples
 
-STABLE = settings(derandomize=True, deadline=None, database=None)
 T0 = 1_704_067_200_000
 UUID = "00000000-0000-4000-8000-000000000001"
 
@@ -185,7 +185,8 @@ fragments = st.lists(
 @given(
     st.lists(st.sampled_from(["email", "phone", "LASTUPDATEDATE", "lastUpdateDate", "é"]), max_size=4), rest
 )
-@settings(STABLE, max_examples=500)
+@drawn
+@examples(500)
 def test_a_whole_record_has_the_time_that_json_says_it_has(names, note):
     members = [(name, "a@x" if name == "email" else T0 + place) for place, name in enumerate(names)]
     text = (
@@ -202,7 +203,8 @@ def test_a_whole_record_has_the_time_that_json_says_it_has(names, note):
 
 
 @given(fragments)
-@settings(STABLE, max_examples=2000)
+@drawn
+@examples(2000)
 def test_a_time_is_certain_only_in_text_that_more_text_would_make_one_record(text):
     if mentions_in(text).snapshot_at is None:
         return
@@ -261,7 +263,8 @@ addresses = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_si
 
 
 @given(addresses, st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8), st.booleans())
-@settings(STABLE, max_examples=1000)
+@drawn
+@examples(1000)
 def test_a_quarantined_record_names_whom_it_would_name_if_it_landed(email, serial, ascii_only):
     record = {
         "email": email,

@@ -7,19 +7,19 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stedi_assets.records.csv_rows import parse_csv
 from stedi_assets.records.parse import parse_damaged, parse_lines
 from stedi_assets.records.source import Field, Source
 from stedi_assets.records.values import ABSENT
+from stedi_assets_tests.shares import drawn, examples, part_of
 
 SOURCE = Source(
     "readings", (Field("s", "string", True), Field("i", "bigint", True), Field("d", "double", False))
 )
 BOM = b"\xef\xbb\xbf"
-STABLE = settings(derandomize=True, deadline=None, database=None)
 
 # What stands for an absent value is tested below.
 texts = st.sampled_from(
@@ -160,20 +160,22 @@ def assert_bytes_are_conserved(text, file, quarantined):
     assert not kept.replace(BOM, b"").strip(b" \r\n,[]\x1e")
 
 
+@drawn
 def test_every_intact_record_lands_once_and_everything_else_is_in_quarantine():
     damaged = 0
 
-    @settings(STABLE, max_examples=900)
+    @examples(900)
     @given(damaged_files, st.lists(st.integers(0, 1500), max_size=6))
     def run(file, cuts):
         nonlocal damaged
         damaged += check(file, cuts)
 
     run()
-    assert damaged >= 10_000
+    assert damaged >= part_of(10_000)
 
 
-@settings(STABLE, max_examples=300)
+@drawn
+@examples(300)
 @given(
     st.lists(objects(), max_size=20), st.sampled_from([b"\n", b"\r\n"]), st.booleans(), st.integers(0, 2**40)
 )
@@ -252,7 +254,8 @@ def consent_windows(draw) -> bytes:
     )
 
 
-@settings(STABLE, max_examples=1000)
+@drawn
+@examples(1000)
 @given(consent_windows())
 @example(b'{"s":"a","agreed":5,"agreed":null}\n{"s":"b"}')
 @example(b'{"s":"a","agreed":null,"agreed":5}\n{"s":"b"}')
@@ -331,10 +334,11 @@ def lines_of_values(draw) -> bytes:
     )
 
 
+@drawn
 def test_values_are_the_same_on_both_ways():
     taken = 0
 
-    @settings(STABLE, max_examples=1000)
+    @examples(1000)
     @given(lines_of_values())
     def run(text):
         nonlocal taken
@@ -349,7 +353,7 @@ def test_values_are_the_same_on_both_ways():
             assert slow.quarantined.is_empty()
 
     run()
-    assert taken > 20
+    assert taken > part_of(20)
 
 
 csv_text = st.text(
@@ -357,7 +361,8 @@ csv_text = st.text(
 ).filter(lambda text: text not in ABSENT)
 
 
-@settings(STABLE, max_examples=300)
+@drawn
+@examples(300)
 @given(
     st.lists(st.tuples(csv_text, integers, doubles), max_size=10),
     st.sampled_from(["\n", "\r\n", "\r"]),

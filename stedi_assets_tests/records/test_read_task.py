@@ -25,7 +25,8 @@ from stedi_assets.records.content import Content
 from stedi_assets.records.parse import parse_damaged
 from stedi_assets.records.read_task import FileRange, ReadPlan, Sizes, TaskReport, run_task
 from stedi_assets.records.source import Parsed
-from stedi_assets_tests.records.test_parse_properties import SOURCE, STABLE, damaged_files
+from stedi_assets_tests.records.test_parse_properties import SOURCE, damaged_files
+from stedi_assets_tests.shares import STABLE, drawn, examples
 
 WRITTEN = datetime(2024, 3, 5, tzinfo=UTC)
 MEMORY = fsspec.filesystem("memory")
@@ -143,14 +144,16 @@ mostly_plain = st.lists(
 )
 
 
-@settings(STABLE, max_examples=500)
+@drawn
+@examples(500)
 @given(mostly_plain, sizes)
 def test_plain_lines_among_damaged_ones_are_what_they_are_at_once(parts, by):
     content = b"".join(part for pair in parts for part in pair)
     assert_as_at_once(content, read(content, **by))
 
 
-@settings(STABLE, max_examples=200)
+@drawn
+@examples(200)
 @given(st.binary(max_size=200) | st.text(alphabet='{}[]",:s1\\ \n\r\ufeff').map(str.encode), sizes)
 def test_any_bytes_at_all_are_accounted_for(content, by):
     assert_as_at_once(content, read(content, **by))
