@@ -12,6 +12,7 @@ import pytest
 from stedi_assets.transforms import held_back, tables
 from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.checks.blocking import DERIVED, blocking
+from stedi_assets_tests.shares import share
 
 IN_PEOPLE = '.agg(F.max(F.struct("lastUpdateDate", "refuses")).alias("newest"))'
 REFUSING = 'F.when(consented(), 0).otherwise(1).alias("refuses")'
@@ -173,26 +174,55 @@ def blocking_with(
         return blocking(graph, graph.run(*DERIVED, ok=False))
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize(
+    "condition",
+    share(
+        CONDITIONS,
+        "no date is consent",
+        "any answer of a person",
+        "people are told apart by spelling",
+        "any snapshot of a device",
+        "readings of everybody",
+        "other owners by device alone",
+        "pairs of strangers",
+    ),
+)
 def test_a_check_blocks_each_condition_turned_around(graph, monkeypatch, condition):
     found = {check for _, check in blocking_with(graph, *CONDITIONS[condition], monkeypatch)}
     assert found & {"consent", "contract", "same_person"}
     assert found & {"contract", "row_count"}
 
 
-@pytest.mark.parametrize("condition", CONDITIONS_OF_DATES)
+@pytest.mark.parametrize("condition", share(CONDITIONS_OF_DATES, "readings at any time", "steps at any time"))
 def test_a_check_blocks_each_condition_on_dates_turned_around(from_date, monkeypatch, condition):
     found = blocking_with(from_date, *CONDITIONS_OF_DATES[condition], monkeypatch)
     assert {check for _, check in found} == {"consent", "row_count"}
 
 
-@pytest.mark.parametrize("condition", CONDITIONS_OF_QUARANTINE)
+@pytest.mark.parametrize(
+    "condition",
+    share(
+        CONDITIONS_OF_QUARANTINE,
+        "a record as old as what landed holds nobody back",
+        "devices that a record names are not withheld",
+    ),
+)
 def test_a_check_blocks_each_condition_on_quarantine_turned_around(odd, monkeypatch, condition):
     found = blocking_with(odd, *CONDITIONS_OF_QUARANTINE[condition], monkeypatch)
     assert {check for _, check in found} == {"consent", "row_count"}
 
 
-@pytest.mark.parametrize("condition", CONDITIONS_OF_ROWS)
+@pytest.mark.parametrize(
+    "condition",
+    share(
+        CONDITIONS_OF_ROWS,
+        "a reading a millisecond",
+        "the greatest spelling of an address",
+        "some customers are lost",
+        "a step a spelling",
+        "a pair a device",
+    ),
+)
 def test_a_check_blocks_rows_that_are_lost_doubled_or_changed(odd, monkeypatch, condition):
     found = blocking_with(odd, *CONDITIONS_OF_ROWS[condition], monkeypatch)
     assert {check for _, check in found} & {"contract", "row_count"}

@@ -17,6 +17,7 @@ from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.builders.rows import step
 from stedi_assets_tests.builders.small_lake import CUSTOMERS, MOMENTS, deliver_all, serial, snapshot
 from stedi_assets_tests.checks.blocking import assert_blocked, assert_publishes, checks_in_log, figures_of
+from stedi_assets_tests.shares import share
 
 # As by a join that finds rows more than once: function, table, its parent, and a column that tells copies apart,
 # so that nothing is wrong but their number.
@@ -45,7 +46,7 @@ FAN_OUTS = {
 COPIES = 4
 
 
-@pytest.mark.parametrize("function", FAN_OUTS)
+@pytest.mark.parametrize("function", share(FAN_OUTS, "trusted_customers", "steps_of"))
 def test_more_rows_than_there_are_to_select_from_block_a_table(graph, monkeypatch, function):
     table, parent, change = FAN_OUTS[function]
     real = getattr(tables, function)
@@ -81,7 +82,7 @@ FUNCTIONS = {
 }
 
 
-@pytest.mark.parametrize("table", FUNCTIONS)
+@pytest.mark.parametrize("table", share(FUNCTIONS, "customer_trusted", "machine_learning_curated"))
 def test_a_table_that_lost_rows_is_blocked(graph, monkeypatch, table):
     real, rows = getattr(tables, FUNCTIONS[table]), graph.rows()[table]
 

@@ -23,6 +23,7 @@ from stedi_assets_tests.builders.rows import (
     step,
     values,
 )
+from stedi_assets_tests.shares import share
 
 EVE = "eve@example.org"
 SERIAL_3 = "00000000-0000-4000-8000-000000000003"
@@ -291,7 +292,16 @@ MUTANTS_FROM_DATE = {
 
 @pytest.mark.parametrize(
     ("mutant", "from_date"),
-    [(name, False) for name in MUTANTS] + [(name, True) for name in MUTANTS_FROM_DATE],
+    share(
+        [(name, False) for name in MUTANTS] + [(name, True) for name in MUTANTS_FROM_DATE],
+        ("consent of 0 is consent", False),
+        ("a device's tie is settled for consent", False),
+        ("a person's tie is settled for consent", False),
+        ("shared devices are not withheld", False),
+        ("an undated quarantined record holds nobody back", False),
+        ("people held back are trusted", False),
+        ("the earliest consent counts", True),
+    ),
 )
 def test_a_condition_turned_around_is_seen(sail_engine, landing, mutant, from_date):
     original, replacement, seen = (MUTANTS | MUTANTS_FROM_DATE)[mutant]
