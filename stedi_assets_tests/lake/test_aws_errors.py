@@ -5,6 +5,8 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import product
+from typing import Any
 
 import boto3
 import dagster as dg
@@ -16,6 +18,7 @@ from stedi_assets.definitions import build_definitions
 from stedi_assets.lake.aws_errors import explain, is_transient
 from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.builders.known_lakes import DATA
+from stedi_assets_tests.shares import share
 
 
 @contextmanager
@@ -87,6 +90,11 @@ def no_server(uri: str) -> tuple[str, dict[str, str], list[str]]:
 
 
 CASES = [wrong_bucket, wrong_region, unknown_key, wrong_secret, no_credentials, no_permission, no_server]
+COMMANDS = [["counts"], ["sql", "SELECT 1"], ["upload", str(DATA)]]
+
+
+def name_of(value: Any) -> str:
+    return value[0] if isinstance(value, list) else value.__name__
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +105,7 @@ def _clients_of_its_own() -> Iterator[None]:
     s3fs.S3FileSystem.clear_instance_cache()
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture
 def wrong(request, s3_server, new_lake, monkeypatch) -> Iterator[tuple[str, list[str]]]:
     """A lake that cannot be reached as things are set, and what the message about it must say."""
     uri, variables, expected = request.param(new_lake(DATA / "nothing"))
@@ -108,7 +116,15 @@ def wrong(request, s3_server, new_lake, monkeypatch) -> Iterator[tuple[str, list
 
 
 @pytest.mark.parametrize(
-    "command", [["counts"], ["sql", "SELECT 1"], ["upload", str(DATA)]], ids=lambda c: c[0]
+    ("wrong", "command"),
+    # Every fault for one command, and one fault for every command.
+    share(
+        product(CASES, COMMANDS),
+        *product(CASES, COMMANDS[:1]),
+        *product([no_permission], COMMANDS),
+    ),
+    indirect=["wrong"],
+    ids=name_of,
 )
 def test_commands_say_what_to_put_right(wrong, stedi, command):
     uri, expected = wrong
@@ -120,6 +136,9 @@ def test_commands_say_what_to_put_right(wrong, stedi, command):
         assert part in line
 
 
+@pytest.mark.parametrize(
+    "wrong", share(CASES, wrong_bucket, no_permission, no_server), indirect=True, ids=name_of
+)
 def test_runs_fail_with_what_to_put_right(wrong, sail_engine):
     uri, expected = wrong
     result = Graph(uri, sail_engine).run(ok=False)
@@ -132,7 +151,12 @@ def test_runs_fail_with_what_to_put_right(wrong, sail_engine):
 
 
 @pytest.mark.parametrize(
-    "lacking", ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "glue:GetTable", "glue:CreateTable"]
+    "lacking",
+    share(
+        ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "glue:GetTable", "glue:CreateTable"],
+        "s3:GetObject",
+        "glue:CreateTable",
+    ),
 )
 def test_the_permission_that_is_lacking_is_named(s3_server, sail_engine, new_lake, monkeypatch, lacking):
     needed = [

@@ -4,6 +4,7 @@ import gzip
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -24,6 +25,7 @@ from stedi_assets_tests.builders.one_table import CONTRACT, publish, stage
 from stedi_assets_tests.builders.readings_lake import LANDING, QUARANTINE, ReadingsLake, reading
 from stedi_assets_tests.builders.rows import T0
 from stedi_assets_tests.builders.three_people import VIC, vic
+from stedi_assets_tests.shares import on_both_engines, share
 
 
 def truncate(path: Path) -> None:
@@ -34,8 +36,16 @@ def lengthen(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"more")
 
 
-DAMAGES = [Path.unlink, lambda path: path.write_bytes(b""), truncate, lengthen]
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+DAMAGES = [Path.unlink, empty, truncate, lengthen]
 IDS = ["missing", "emptied", "truncated", "lengthened"]
+
+
+def name_of(value: Any) -> str:
+    return IDS[DAMAGES.index(value)] if value in DAMAGES else str(value)
 
 
 def data_files(lake: Lake, name: str) -> list[Path]:
@@ -46,7 +56,9 @@ def test_the_folders_are_those_of_the_contracts():
     assert {name: contract.folder for name, contract in CONTRACTS.items()} == FOLDERS
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=IDS)
+@pytest.mark.parametrize(
+    ("engine", "damage"), on_both_engines(DAMAGES, empty), indirect=["engine"], ids=name_of
+)
 def test_a_withdrawal_in_a_damaged_file_is_not_undone(engine, kept_three_people, damage: Callable):
     """An engine that takes the file for an empty one would publish the person again."""
     graph = Graph(kept_three_people.graph().lake_uri, engine)
@@ -65,7 +77,9 @@ def test_a_withdrawal_in_a_damaged_file_is_not_undone(engine, kept_three_people,
     assert graph.snapshots() == before
 
 
-@pytest.mark.parametrize("damage", DAMAGES[:2], ids=IDS[:2])
+@pytest.mark.parametrize(
+    ("engine", "damage"), on_both_engines(DAMAGES[:2], Path.unlink), indirect=["engine"], ids=name_of
+)
 def test_a_file_that_disappears_while_the_engine_computes_stops_the_run(
     engine, kept_three_people, monkeypatch, damage: Callable
 ):
@@ -98,7 +112,7 @@ def test_a_restored_file_is_all_that_is_needed(three_people):
     three_people.run("customer_trusted")
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=IDS)
+@pytest.mark.parametrize("damage", share(DAMAGES, Path.unlink, truncate), ids=IDS)
 def test_a_derived_table_whose_files_are_lost_is_made_anew_by_the_next_run(three_people, damage: Callable):
     before = three_people.table("customer_trusted")
     [file] = data_files(three_people.lake, "customer_trusted")
@@ -109,7 +123,7 @@ def test_a_derived_table_whose_files_are_lost_is_made_anew_by_the_next_run(three
     assert three_people.table("customer_trusted") == before
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=IDS)
+@pytest.mark.parametrize("damage", share(DAMAGES, empty, lengthen), ids=IDS)
 def test_a_person_is_not_looked_for_in_what_is_left_of_a_table(three_people, damage: Callable):
     [file] = data_files(three_people.lake, "accelerometer_landing")
     damage(file)
@@ -157,7 +171,7 @@ class TestALandingTableMadeAnew:
         lake.land(full_refresh=True)
         assert lake.landed() == [("a.json", 1), ("b.json", 2)]
 
-    @pytest.mark.parametrize(("damage", "words"), [(Path.unlink, "missing"), (DAMAGES[1], "empty")])
+    @pytest.mark.parametrize(("damage", "words"), [(Path.unlink, "missing"), (empty, "empty")])
     def test_a_lost_file_of_the_ledger_is_named(self, lake, damage: Callable, words):
         [file] = data_files(lake.graph.lake, "landing_files")
         damage(file)
@@ -187,7 +201,7 @@ class TestMetadata:
         return Path(lake.path(address))
 
     @pytest.mark.parametrize("kind", ["metadata", "list", "manifest"])
-    @pytest.mark.parametrize(("damage", "words"), [(Path.unlink, "missing"), (DAMAGES[1], "empty")])
+    @pytest.mark.parametrize(("damage", "words"), [(Path.unlink, "missing"), (empty, "empty")])
     def test_a_lost_file_is_named(self, lake, kind, damage: Callable, words):
         file = self.of_kind(lake, kind)
         damage(file)
@@ -254,7 +268,9 @@ class TestRequireFiles:
 class TestStagedRows:
     """What the audit has seen is what is published, or nothing is."""
 
-    @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"")], ids=IDS[:2])
+    @pytest.mark.parametrize(
+        ("engine", "damage"), on_both_engines(DAMAGES[:2], empty), indirect=["engine"], ids=name_of
+    )
     def test_a_staged_file_that_the_engine_takes_for_empty_publishes_nothing(
         self, engine, three_people, monkeypatch, damage: Callable
     ):
@@ -282,7 +298,7 @@ class TestStagedRows:
             require_rows(lake, CONTRACT.name, files, 8)
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=IDS)
+@pytest.mark.parametrize("damage", share(DAMAGES, Path.unlink, truncate), ids=IDS)
 def test_a_query_of_a_damaged_table_names_the_file(stedi, three_people, damage: Callable):
     [file] = data_files(three_people.lake, "customer_trusted")
     damage(file)

@@ -21,6 +21,7 @@ from stedi_assets_tests.builders.readings_lake import (
     reading,
     row_count,
 )
+from stedi_assets_tests.shares import share
 
 BROKEN = b'{"user": "ann@example.org", "timest\n'
 
@@ -74,7 +75,7 @@ def kill_next_run(lake, moment):
         assert not lake.land(ok=False).success
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", share(MOMENTS, "between the tables", "before the ledger"))
 def test_what_a_killed_run_left_is_put_right_by_the_next_one(lake, moment):
     lake.deliver("a.json", lines(reading(1)) + BROKEN)
     lake.deliver("b.json", lines(reading(2)) + b"junk\n")
@@ -96,7 +97,7 @@ def test_what_a_killed_run_left_is_put_right_by_the_next_one(lake, moment):
     assert lake.state() == before
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", share(MOMENTS, "after the landing table"))
 def test_the_first_run_may_be_killed(lake, moment):
     lake.deliver("a.json", lines(reading(1)) + BROKEN)
     kill_next_run(lake, moment)
@@ -105,7 +106,9 @@ def test_the_first_run_may_be_killed(lake, moment):
     assert len(lake.quarantined()) == 1
 
 
-@pytest.mark.parametrize("moment", ["after the landing table", "before the ledger"])
+@pytest.mark.parametrize(
+    "moment", share(["after the landing table", "before the ledger"], "before the ledger")
+)
 def test_a_delivery_that_is_taken_back_after_a_killed_run_is_taken_back(lake, moment):
     path = lake.deliver("a.json", lines(reading(1)))
     first = path.stat()
@@ -119,7 +122,9 @@ def test_a_delivery_that_is_taken_back_after_a_killed_run_is_taken_back(lake, mo
     assert lake.quarantined() == []
 
 
-@pytest.mark.parametrize("moment", ["after the landing table", "before the ledger"])
+@pytest.mark.parametrize(
+    "moment", share(["after the landing table", "before the ledger"], "after the landing table")
+)
 def test_a_file_that_is_gone_after_a_killed_run_is_in_the_ledger_as_it_is_in_the_tables(lake, moment):
     path = lake.deliver("a.json", lines(reading(1)))
     lake.deliver("b.json", lines(reading(5)))

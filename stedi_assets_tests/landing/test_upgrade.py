@@ -23,6 +23,7 @@ from stedi_assets_tests.builders.files import deliver, lines
 from stedi_assets_tests.builders.graph import Graph, KeptLake
 from stedi_assets_tests.builders.rows import ANN, BOB, SERIAL, SERIAL_2, T0, customer, reading
 from stedi_assets_tests.builders.three_people import VIC, deliver_three_people
+from stedi_assets_tests.shares import share
 
 UPGRADED = [name for name in EARLIER_COLUMNS if name.endswith(("_landing", "_quarantine"))]
 REFRESHED = [name for name in EARLIER_COLUMNS if name not in UPGRADED]
@@ -166,7 +167,7 @@ class FaultError(Exception):
     """What a test makes go wrong."""
 
 
-@pytest.mark.parametrize("commits", range(1, 3 + len(UPGRADED)))
+@pytest.mark.parametrize("commits", share(range(1, 3 + len(UPGRADED)), 2, 5))
 def test_after_a_kill_at_any_commit_the_next_attempt_finishes(graph, fresh, monkeypatch, commits):
     """The ledger is entered for each of three sources, then each table is published."""
     done = []
@@ -234,6 +235,7 @@ def test_the_command_tells_what_it_upgraded(graph, monkeypatch):
     assert {"table": "customer_landing", "rows": 4} in json.loads(as_json.stdout)
 
 
+@pytest.mark.prove
 def test_a_lake_on_s3(sail_engine, new_lake, tmp_path):
     deliver_three_people(tmp_path)
     graph = Graph(new_lake(tmp_path), sail_engine)

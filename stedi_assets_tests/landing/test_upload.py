@@ -19,6 +19,7 @@ from stedi_assets.settings import Settings, get_settings
 from stedi_assets.sources import SOURCES
 from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.builders.known_lakes import DATA
+from stedi_assets_tests.shares import share
 
 RECORDS = {
     "customer": {"email": "ann@example.org", "serialNumber": "s-1", "lastUpdateDate": 1_700_000_000_000},
@@ -102,6 +103,7 @@ def test_a_folder_is_sorted_by_what_is_in_its_files(upload, lake, tmp_path):
     assert content(lake) == {path: text for path, (_, text) in files.items()}
 
 
+@pytest.mark.parametrize("lake", share(["folder", "bucket"], "folder"), indirect=True)
 def test_what_was_uploaded_is_what_the_tables_get(upload, lake, sail_engine):
     code, out, _ = upload(DATA)
     assert code == 0

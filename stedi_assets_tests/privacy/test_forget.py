@@ -479,10 +479,16 @@ def fail_at(monkeypatch, name: str, call: int, *, after: bool = False) -> None:
     "fault",
     [
         pytest.param(
-            {"name": "amend", "call": 1}, id="rows of a file that is gone deleted, ledger as it was"
+            {"name": "amend", "call": 1},
+            id="rows of a file that is gone deleted, ledger as it was",
+            marks=pytest.mark.prove,
         ),
         pytest.param({"name": "rewrite", "call": 1, "after": True}, id="first file rewritten"),
-        pytest.param({"name": "rewrite", "call": 3, "after": True}, id="quarantined customers rewritten"),
+        pytest.param(
+            {"name": "rewrite", "call": 3, "after": True},
+            id="quarantined customers rewritten",
+            marks=pytest.mark.prove,
+        ),
         pytest.param({"name": "erase_history", "call": 4, "after": True}, id="history of some tables erased"),
     ],
 )
