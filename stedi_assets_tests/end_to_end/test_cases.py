@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from stedi_assets_tests.builders.graph import Graph, copy_landing
+from stedi_assets_tests.shares import on_both_engines
 
 ML = "machine_learning_curated"
 FROM_DATE = {"consent_from_date": True}
@@ -46,7 +47,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("engine", "case"), on_both_engines(CASES, "02-csv-null-literal-withdrawal"), indirect=["engine"]
+)
 def test_a_lake_that_came_out_wrong_comes_out_right(engine, shared, tmp_path: Path, case):
     expected, policies = CASES[case]
     graph = Graph(str(copy_landing(shared / "cases" / case, tmp_path / "lake")), engine, policies)

@@ -19,6 +19,7 @@ from stedi_assets_tests.builders.known_lakes import DATA
 from stedi_assets_tests.builders.rows import reading, step
 from stedi_assets_tests.builders.small_lake import NEW, deliver_all, e_mail, serial, snapshot
 from stedi_assets_tests.end_to_end.fault_proxy import FAULTS, FaultProxy, Plan, running_proxy
+from stedi_assets_tests.shares import share
 
 # Columns that differ from run to run, and between a folder and a bucket.
 VOLATILE = {"ingested_at", "run_id", "identity", "missing_since"}
@@ -146,7 +147,7 @@ def expected_of_few(expected) -> Tables:
     return NOTHING | {name: first[name] for name in FEW} | {"landing_files": ledger}
 
 
-@pytest.mark.parametrize(("seed", "fault"), list(enumerate(FAULTS)))
+@pytest.mark.parametrize(("seed", "fault"), share(enumerate(FAULTS), (0, "slow_down"), (3, "time_out")))
 def test_faults_of_a_kind_lose_and_double_nothing(graph, proxy, expected_of_few, seed, fault):
     # A time-out costs a second each.
     proxy.follow(Plan((fault,), rate=0.03 if fault == "time_out" else 0.15, seed=seed))
@@ -155,6 +156,7 @@ def test_faults_of_a_kind_lose_and_double_nothing(graph, proxy, expected_of_few,
     assert_whole(graph, result, NOTHING, expected_of_few, *FEW)
 
 
+@pytest.mark.prove
 def test_faults_of_all_kinds_lose_and_double_nothing(graph, proxy, expected, tmp_path):
     """Twice: when there is no table yet, and when there are tables to be replaced."""
     first, second = expected
@@ -175,7 +177,7 @@ def test_an_answer_that_is_lost_is_no_conflict(graph, proxy, expected_of_few):
 
 @pytest.mark.parametrize(
     ("passed", "only"),
-    [(0, ""), (90, ""), (1, "Glue UpdateTable")],
+    share([(0, ""), (90, ""), (1, "Glue UpdateTable")], (0, ""), (1, "Glue UpdateTable")),
 )
 def test_a_cut_network_leaves_tables_whole_and_the_next_run_repairs(
     graph, proxy, expected_of_few, *, passed, only
@@ -198,6 +200,7 @@ def test_a_file_that_s3_will_not_hand_out_is_not_taken_for_damaged(graph, proxy,
     assert_whole(graph, result, NOTHING, expected_of_few, *FEW)
 
 
+@pytest.mark.prove
 def test_a_slow_network_is_slow(graph, proxy, expected_of_few):
     proxy.follow(Plan(latency_seconds=0.01))
     graph.run(*FEW)

@@ -10,6 +10,7 @@ from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets_tests.builders.graph import EIGHT, Graph, checks_of, comparable, copy_landing
 from stedi_assets_tests.builders.known_lakes import REFERENCE, sample_lake, stated_counts
+from stedi_assets_tests.shares import on_both_engines
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,8 @@ def reference(shared, engine, tmp_path_factory) -> Path:
     return copy_landing(shared / "reference", tmp_path_factory.mktemp("reference"))
 
 
-@pytest.mark.parametrize("column", REFERENCE)
+# The sample on Apache Spark, below, and the transforms of the reference data there stay.
+@pytest.mark.parametrize(("engine", "column"), on_both_engines(REFERENCE), indirect=["engine"])
 def test_reference_counts(reference, engine, column):
     policies, expected = REFERENCE[column]
     graph = Graph(str(reference), engine, policies)

@@ -15,6 +15,7 @@ from stedi_assets.lake.publication import PublishConflictError, Staged, publish,
 from stedi_assets_tests.aws_lake import drop_database, make_lake
 from stedi_assets_tests.builders.graph import EIGHT, Graph
 from stedi_assets_tests.builders.known_lakes import DATA, REFERENCE
+from stedi_assets_tests.shares import share
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def reference(s3_server, shared) -> Iterator[str]:
         yield uri
 
 
-@pytest.mark.parametrize("column", REFERENCE)
+@pytest.mark.parametrize("column", share(REFERENCE, "default"))
 def test_reference_counts(reference, sail_engine, column):
     policies, expected = REFERENCE[column]
     graph = Graph(reference, sail_engine, policies | {"database": "reference_db"})
