@@ -63,7 +63,7 @@ class AwsServer:
         urllib.request.urlopen(call).close()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stack:
     """The deployed template."""
 

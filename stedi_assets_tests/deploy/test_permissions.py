@@ -8,6 +8,7 @@ service control policies, Lake Formation, and KMS actually decrypting.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -185,6 +186,7 @@ def test_machines_on_ec2_get_the_pipelines_role(stack: Stack):
     assert role["Arn"] == stack.outputs["PipelineRoleArn"]
 
 
+@cache
 def _policies(stack: Stack, role: str) -> list[dict[str, Any]]:
     return stack.policies(ROLES[role])
 
