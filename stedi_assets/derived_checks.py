@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from stedi_assets.contracts.reconciliation import Reconciliation
+    from stedi_assets.lake.pinned import PinnedSnapshots
+    from stedi_assets.settings import Settings
 
 _TO_SETTLE = (
     "Customer records in quarantine may be withdrawals. To settle them, look at them with: stedi quarantine "
@@ -31,10 +33,32 @@ _TO_SETTLE = (
 )
 
 
-def _consent(without_consent: Callable[..., DataFrame], candidate: Candidate, **more: object) -> CheckOutcome:
+_WITHOUT_CONSENT: dict[str, Callable[..., DataFrame]] = {
+    "customer_trusted": consent.customers_without_consent,
+    "customer_curated": consent.customers_without_consent,
+    "accelerometer_trusted": consent.readings_without_consent,
+    "step_trainer_trusted": consent.steps_without_consent,
+    "machine_learning_curated": consent.pairs_without_consent,
+}
+
+
+def without_consent(table: str, rows: DataFrame, snapshots: PinnedSnapshots, settings: Settings) -> DataFrame:
+    """Rows of a trusted or curated table that are of people who do not consent now.
+
+    Args:
+        table: Name of the table.
+        rows: Its rows.
+        snapshots: The tables of the run.
+        settings: The policies in force.
+    """
+    customers = snapshots.read("customer_landing"), snapshots.read("customer_quarantine")
+    key = {"key": pseudonym_key(settings)} if CONTRACTS[table].has_pseudonyms else {}
+    return _WITHOUT_CONSENT[table](rows, *customers, from_date=settings.consent_from_date, **key)
+
+
+def _consent(table: str, candidate: Candidate) -> CheckOutcome:
     from_date = candidate.settings.consent_from_date
-    customers = candidate.read("customer_landing"), candidate.read("customer_quarantine")
-    failing = without_consent(candidate.frame, *customers, from_date=from_date, **more).count()
+    failing = without_consent(table, candidate.frame, candidate.snapshots, candidate.settings).count()
     rows = counted(candidate.rows, "row")
     return CheckOutcome(
         passed=failing == 0,
@@ -48,7 +72,7 @@ def _consent(without_consent: Callable[..., DataFrame], candidate: Candidate, **
 
 def consent_of_trusted_customers(candidate: Candidate) -> CheckOutcome:
     """No customer is here who does not consent now; a warning if a quarantined record may be a withdrawal."""
-    outcome = _consent(consent.customers_without_consent, candidate)
+    outcome = _consent("customer_trusted", candidate)
     figures: dict[str, Any] = (
         consent.held_back(
             candidate.read("customer_landing"), candidate.read("customer_quarantine"), candidate.frame
@@ -71,11 +95,6 @@ def consent_of_trusted_customers(candidate: Candidate) -> CheckOutcome:
         severity=dg.AssetCheckSeverity.WARN,
         to_do=_TO_SETTLE,
     )
-
-
-def consent_of_pairs(candidate: Candidate) -> CheckOutcome:
-    """No pair of readings is here of a person who does not consent now."""
-    return _consent(consent.pairs_without_consent, candidate, key=pseudonym_key(candidate.settings))
 
 
 def reconcile_trusted_customers(candidate: Candidate) -> Reconciliation:
@@ -178,10 +197,10 @@ def same_person(candidate: Candidate) -> CheckOutcome:
     )
     for evaluate in (
         consent_of_trusted_customers,
-        partial(_consent, consent.customers_without_consent),
-        partial(_consent, consent.readings_without_consent),
-        partial(_consent, consent.steps_without_consent),
-        consent_of_pairs,
+        partial(_consent, "customer_curated"),
+        partial(_consent, "accelerometer_trusted"),
+        partial(_consent, "step_trainer_trusted"),
+        partial(_consent, "machine_learning_curated"),
     )
 )
 SAME_PERSON = TableCheck(

@@ -4,6 +4,7 @@ When a job runs by itself belongs in ``schedules`` and ``sensors``.
 """
 
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -12,14 +13,60 @@ from stedi_assets.lake.evolution import is_made_of_files
 from stedi_assets.lake.lake import Lake
 from stedi_assets.lake.maintenance import retain
 from stedi_assets.lake.packing import Packed, pack
-from stedi_assets.resources import failing_clearly
+from stedi_assets.lake.pinned import PinnedSnapshots
+from stedi_assets.resources import computed_again, failing_clearly
 from stedi_assets.settings import Settings
+from stedi_assets.withdrawal import take_out
 
 refresh = dg.define_asset_job(
     "refresh",
     selection=dg.AssetSelection.all(),
     description="Read new and changed landing files, and bring every table up to date.",
 )
+ingest = dg.define_asset_job(
+    "ingest",
+    selection=dg.AssetSelection.groups("landing", "quarantine"),
+    description="Read new and changed landing files. What is made from them is stale until the next `refresh`.",
+)
+
+
+def take_out_of(name: str) -> dg.OpDefinition:
+    """Make the op that takes people without consent out of a trusted or curated table."""
+    contract = CONTRACTS[name]
+
+    @dg.op(
+        name=f"take_out_of_{name}",
+        out=dg.Out(dg.Nothing),
+        # As the table's own step: one run at a time writes the table.
+        pool=name,
+        description=f"Takes rows of people who do not consent now out of `{name}`; adds none.",
+    )
+    def take_out_of_table(
+        context: dg.OpExecutionContext,
+        settings: dg.ResourceParam[Settings],
+        snapshots: dg.ResourceParam[PinnedSnapshots],
+    ) -> None:
+        with computed_again(snapshots, name, context.retry_number):
+            figures: dict[str, Any] = dict(take_out(contract, snapshots, settings, context.run_id))
+        if figures:
+            # No materialization: the table is as stale as it was.
+            context.log_event(dg.AssetObservation(name, metadata=figures))
+
+    return take_out_of_table
+
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    description=(
+        "Take rows of people who do not consent now out of every trusted and curated table, even if no run can make "
+        "these tables anew. Needs no configuration."
+    ),
+)
+def enforce_consent() -> None:
+    """One step a table: what is wrong with one table does not keep people in another."""
+    for name, contract in CONTRACTS.items():
+        if not is_made_of_files(contract):
+            take_out_of(name)()
 
 
 @dg.op(

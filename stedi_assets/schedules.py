@@ -5,8 +5,16 @@ What a job does belongs in ``jobs``.
 
 import dagster as dg
 
-from stedi_assets.jobs import retention
+from stedi_assets.jobs import enforce_consent, retention
 
+# Before retention, so that the snapshots of people who withdrew are superseded when their days begin to count.
+daily_enforcement = dg.ScheduleDefinition(
+    job=enforce_consent,
+    cron_schedule="45 2 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Takes people who do not consent now out of every table, every night.",
+)
 # Runs unless it is stopped: what people withdrew must not stay for want of a switch.
 daily_retention = dg.ScheduleDefinition(
     job=retention,

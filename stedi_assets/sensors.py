@@ -1,4 +1,4 @@
-"""The sensor: it asks for tables whose landing files are new, changed or gone, and for tables that a run has left.
+"""The sensors: one asks for tables that wait for a run, and one for consent where a run has failed.
 
 See https://docs.dagster.io/guides/automate/sensors. Which table is stale belongs in ``lake.lineage``.
 """
@@ -15,7 +15,7 @@ import dagster as dg
 
 from stedi_assets.assets.raw import observation
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.jobs import refresh
+from stedi_assets.jobs import enforce_consent, refresh, retention
 from stedi_assets.lake.evolution import is_made_of_files
 from stedi_assets.lake.lake import Lake
 from stedi_assets.lake.lineage import stale_tables
@@ -134,6 +134,19 @@ def _tags(changed: Iterable[str], left: set[str]) -> dict[str, str]:
     left = left - {f"{source}_{kind}" for source in changed for kind in KINDS}
     why = {"stedi/sources": ",".join(changed), "stedi/left": ",".join(sorted(left))}
     return {name: value for name, value in why.items() if value}
+
+
+@dg.run_failure_sensor(
+    request_job=enforce_consent,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Requests enforce_consent after a failed run, which may have left withdrawn people in tables.",
+)
+def consent_sensor(context: dg.RunFailureSensorContext) -> dg.RunRequest | dg.SkipReason:
+    """Ask that withdrawn people be taken out, whatever the run has failed of."""
+    failed = context.dagster_run
+    if failed.job_name in {enforce_consent.name, retention.name}:
+        return dg.SkipReason(f"{failed.job_name} makes no table from customer records")
+    return dg.RunRequest(run_key=failed.run_id, tags={"stedi/after": failed.run_id})
 
 
 _NOTHING_TO_DO = "No landing file is new, changed or gone, and no table is stale"

@@ -273,3 +273,44 @@ def test_tables_without_a_record_of_what_they_were_made_from_are_stale(daemon, g
 
 def test_the_sensor_runs_by_itself():
     assert landing_files_sensor.default_status == dg.DefaultSensorStatus.RUNNING
+
+
+def after_failure_of(job_name: str) -> list[dg.RunRequest]:
+    """What is requested when a run of a job has failed."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(failing_job(job_name))
+        instance.report_run_failed(run)
+        (event,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+        context = dg.build_run_status_sensor_context(
+            "consent_sensor", instance=instance, dagster_run=run, dagster_event=event.dagster_event
+        ).for_run_failure()
+        result = sensors.consent_sensor(context)
+    return [result] if isinstance(result, dg.RunRequest) else []
+
+
+def failing_job(name: str) -> dg.JobDefinition:
+    @dg.job(name=name)
+    def fails() -> None: ...
+
+    return fails
+
+
+@pytest.mark.parametrize("job", ["refresh", "ingest", "__ASSET_JOB"])
+def test_a_run_that_failed_requests_that_consent_be_enforced(job):
+    (request,) = after_failure_of(job)
+    assert request.run_key
+
+
+@pytest.mark.parametrize("job", ["enforce_consent", "retention"])
+def test_the_failure_of_a_job_that_makes_no_table_requests_nothing(job):
+    assert after_failure_of(job) == []
+
+
+def test_consent_is_enforced_by_itself(daemon):
+    repository = daemon.definitions.get_repository_def()
+    sensor = repository.get_sensor_def("consent_sensor")
+    assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+    assert [target.job_name for target in sensor.targets] == ["enforce_consent"]
+    schedule = repository.get_schedule_def("enforce_consent_schedule")
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+    assert schedule.job_name == "enforce_consent"

@@ -42,6 +42,7 @@ from stedi_assets.lake.snapshot import read_files, require_rows, snapshot_of
 from stedi_assets.privacy.pseudonym import require_published_key
 from stedi_assets.resources import computed_again
 from stedi_assets.settings import Settings
+from stedi_assets.withdrawal import withdrawn
 
 
 def lake_table(  # noqa: PLR0913 - what tables differ in
@@ -117,6 +118,7 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
                     "rows_change": candidate.rows - candidate.published.rows,
                     **figures(candidate, outcomes),
                     **triggered_by(context.instance, context.run.run_id),
+                    **withdrawn(contract, candidate.published, snapshots, settings),
                     # Spark computes while it writes.
                     "seconds_compute_and_stage": round(computed - began, 2),
                     "seconds_audit": round(audited - computed, 2),
