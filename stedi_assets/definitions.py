@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import dagster as dg
 
+from stedi_assets.alerts import alerts_sensor
 from stedi_assets.assets import curated, landing, raw, trusted
 from stedi_assets.engine.session import SparkEngine
 from stedi_assets.jobs import enforce_consent, ingest, refresh, retention
 from stedi_assets.resources import build_resources
-from stedi_assets.schedules import daily_enforcement, daily_retention
+from stedi_assets.schedules import daily_enforcement, daily_refresh, daily_retention
 from stedi_assets.sensors import consent_sensor, landing_files_sensor
 from stedi_assets.settings import Settings, get_settings
 
@@ -33,8 +34,8 @@ def build_definitions(settings: Settings, engine: SparkEngine) -> dg.Definitions
             *dg.load_assets_from_modules([trusted, curated]),
         ],
         jobs=[refresh, ingest, retention, enforce_consent],
-        schedules=[daily_enforcement, daily_retention],
-        sensors=[landing_files_sensor, consent_sensor],
+        schedules=[daily_refresh, daily_enforcement, daily_retention],
+        sensors=[landing_files_sensor, consent_sensor, *([alerts_sensor] if settings.alerts else [])],
         resources=build_resources(settings, engine),
         # Each process of the multiprocess executor would start an engine of its own: 26 s where this takes 5 s.
         executor=dg.in_process_executor,

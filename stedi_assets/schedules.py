@@ -5,8 +5,17 @@ What a job does belongs in ``jobs``.
 
 import dagster as dg
 
-from stedi_assets.jobs import enforce_consent, retention
+from stedi_assets.jobs import enforce_consent, refresh, retention
 
+# The sensor runs nothing without news. With this run, a table that is older than a day is overdue, and no news is not
+# taken for a pipeline that stands still.
+daily_refresh = dg.ScheduleDefinition(
+    job=refresh,
+    cron_schedule="15 2 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Brings every table up to date every night, whatever the sensor has seen.",
+)
 # Before retention, so that the snapshots of people who withdrew are superseded when their days begin to count.
 daily_enforcement = dg.ScheduleDefinition(
     job=enforce_consent,

@@ -75,6 +75,23 @@ class Settings(BaseSettings):
         description="ID, ARN or alias of the KMS key under which everything is written to a lake on S3. Without it the "
         "bucket's default encryption applies.",
     )
+    alerts: SecretStr | None = Field(
+        default=None,
+        min_length=1,
+        description="Whom to tell of failed runs, failing checks and overdue tables: addresses of apprise, with blanks "
+        "between them, such as `mailto://…` or `slack://…`. Without it nobody is told.",
+    )
+    alerts_quarantine_percent: float = Field(
+        default=1,
+        ge=0,
+        le=100,
+        description="Up to which share of a delivery's records in quarantine nobody is told, in percent.",
+    )
+    ui_url: str = Field(
+        default="http://127.0.0.1:3000",
+        pattern=r"^https?://[^\s]+[^\s/]$",
+        description="Where people open the Dagster UI; the links of alerts begin with it.",
+    )
 
     @field_validator("lake_uri")
     @classmethod

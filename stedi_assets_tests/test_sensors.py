@@ -277,22 +277,13 @@ def test_the_sensor_runs_by_itself():
 
 def after_failure_of(job_name: str) -> list[dg.RunRequest]:
     """What is requested when a run of a job has failed."""
+    run = dg.DagsterRun(job_name=job_name)
     with dg.DagsterInstance.ephemeral() as instance:
-        run = instance.create_run_for_job(failing_job(job_name))
-        instance.report_run_failed(run)
-        (event,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
-        context = dg.build_run_status_sensor_context(
-            "consent_sensor", instance=instance, dagster_run=run, dagster_event=event.dagster_event
-        ).for_run_failure()
-        result = sensors.consent_sensor(context)
+        instance.add_run(run)
+        event = instance.report_run_failed(run)
+        context = dg.build_run_status_sensor_context("consent_sensor", event, instance, run)
+        result = sensors.consent_sensor(context.for_run_failure())
     return [result] if isinstance(result, dg.RunRequest) else []
-
-
-def failing_job(name: str) -> dg.JobDefinition:
-    @dg.job(name=name)
-    def fails() -> None: ...
-
-    return fails
 
 
 @pytest.mark.parametrize("job", ["refresh", "ingest", "__ASSET_JOB"])

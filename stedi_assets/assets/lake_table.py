@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame  # noqa: TID253 - Dagster reads the annotation
 
 from stedi_assets import transforms
 from stedi_assets.assets.files_read import triggered_by
-from stedi_assets.assets.metadata import KINDS_OF_TABLES, OWNERS, about, definition_metadata
+from stedi_assets.assets.metadata import FRESHNESS, KINDS_OF_TABLES, OWNERS, about, definition_metadata
 from stedi_assets.checks import (
     CONTRACT_DESCRIPTION,
     ROW_COUNT_DESCRIPTION,
@@ -86,6 +86,7 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
             group_name=group,
             kinds=KINDS_OF_TABLES,
             owners=OWNERS,
+            freshness_policy=FRESHNESS,
             metadata=definition_metadata(contract, origins),
             code_version=code_version(contract, transforms, function),
             check_specs=_check_specs(contract.name, table_checks),

@@ -18,7 +18,7 @@ from stedi_assets.assets.lake_table import (
     raise_if_blocked,
     report,
 )
-from stedi_assets.assets.metadata import KINDS_OF_TABLES, OWNERS, about, definition_metadata
+from stedi_assets.assets.metadata import FRESHNESS, KINDS_OF_TABLES, OWNERS, about, definition_metadata
 from stedi_assets.assets.raw import files_of, observation
 from stedi_assets.assets.shown import deliveries, ingest_metadata
 from stedi_assets.checks import (
@@ -69,6 +69,7 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
                 group_name=kind,
                 kinds=KINDS_OF_TABLES,
                 owners=OWNERS,
+                freshness_policy=FRESHNESS,
                 metadata=definition_metadata(contract, {}),
                 code_version=code_version(contract, records),
             )

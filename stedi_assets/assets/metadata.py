@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from stedi_assets.contracts.contract import Contract
 
 OWNERS = ["team:data-platform"]
+# A schedule refreshes every table each night, and a failed run has the morning to be put right.
+FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=26))
 # One alone: each is a picture in the catalog and the graph, which leaves the less room for a table's name.
 KINDS_OF_TABLES = {"iceberg"}
 
