@@ -15,6 +15,7 @@ import dagster as dg
 
 from stedi_assets.checks import CODE_IS_AT_FAULT, Candidate, CheckOutcome, TableCheck
 from stedi_assets.contracts import consent, reconciliation
+from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.privacy.pseudonym import pseudonym_key
 from stedi_assets.text import counted
 

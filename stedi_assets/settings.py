@@ -77,7 +77,6 @@ class Settings(BaseSettings):
     )
     alerts: SecretStr | None = Field(
         default=None,
-        min_length=1,
         description="Whom to tell of failed runs, failing checks and overdue tables: addresses of apprise, with blanks "
         "between them, such as `mailto://…` or `slack://…`. Without it nobody is told.",
     )

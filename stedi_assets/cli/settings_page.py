@@ -60,6 +60,10 @@ def _kind(field: dict[str, Any]) -> str:
         return "`true` or `false`"
     if kind["type"] == "integer":
         return f"whole number, {kind['minimum']} or more"
-    if "minLength" in kind:
-        return f"secret text of {kind['minLength']} characters or more"
+    if kind["type"] == "number":
+        return f"number, {kind['minimum']:g} to {kind['maximum']:g}"
+    if kind.get("writeOnly"):
+        return (
+            f"secret text of {kind['minLength']} characters or more" if "minLength" in kind else "secret text"
+        )
     return f"text that matches `{kind['pattern']}`" if "pattern" in kind else "text"
