@@ -55,6 +55,7 @@ sample: .venv/runtime
 
 # Scripts in a virtual environment name its folder: it is made anew where the checkout was moved or renamed.
 ifneq ($(or $(shell cat .venv/folder 2>/dev/null),$(CURDIR)),$(CURDIR))
+$(info This checkout was moved: .venv is made anew. Where data/ has tables, .venv/bin/stedi relocate comes next.)
 $(shell rm -rf .venv)
 endif
 
