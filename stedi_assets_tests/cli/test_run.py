@@ -16,6 +16,7 @@ from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets_tests.builders.graph import KEY
 from stedi_assets_tests.builders.three_people import deliver_three_people
+from stedi_assets_tests.shares import share
 
 STEDI = str(Path(sys.executable).with_name("stedi"))
 TABLES = [name for name in CONTRACTS if name != "landing_files"]
@@ -155,7 +156,7 @@ def test_a_run_whose_process_died_does_not_hold_the_next_one_up(tmp_path):
         assert instance.get_run_by_id(lost.run_id).status == dg.DagsterRunStatus.FAILURE
 
 
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("columns", share([80, 120], 80))
 def test_on_a_screen_every_table_is_a_line_that_fits(lake, first, columns):
     command = f"stty rows 40 cols {columns}; exec {STEDI} run --select customer_landing"
     shown, screen = pty.openpty()

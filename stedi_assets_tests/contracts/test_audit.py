@@ -1,6 +1,7 @@
 """The audit: structure, failing rows by rule, and the same verdict as pandera's own validation."""
 
 import warnings
+from itertools import product
 from typing import ClassVar
 
 import pyspark.sql.functions as F
@@ -24,6 +25,7 @@ from stedi_assets_tests.builders.rows import (
     reading,
     step,
 )
+from stedi_assets_tests.shares import share
 
 LEDGER = {
     "source_file": "customer/landing/a.json",
@@ -156,8 +158,16 @@ def broken_for_pandera(sail_engine):
     return broken
 
 
-@pytest.mark.parametrize("name", CONTRACTS)
-@pytest.mark.parametrize("half", [None, 0, 1])
+@pytest.mark.parametrize(
+    ("engine", "half", "name"),
+    # Every table on Sail; on Apache Spark three that have every kind of rule between them.
+    share(
+        product(["sail", "spark"], [None, 0, 1], CONTRACTS),
+        *product(["sail"], [None, 0, 1], CONTRACTS),
+        *product(["spark"], [None, 0, 1], ["customer_landing", "step_trainer_landing", "landing_files"]),
+    ),
+    indirect=["engine"],
+)
 def test_the_verdict_is_panderas_rule_by_rule(engine, broken_for_pandera, name, half):
     """On a good frame, and on two in which every other rule is broken, each by a row of its own."""
     contract = CONTRACTS[name]

@@ -18,6 +18,7 @@ from stedi_assets.transforms import tables
 from stedi_assets_tests.builders.graph import EIGHT, KEY, Graph
 from stedi_assets_tests.end_to_end.marked_lake import MARKS, e_mail, marked_lake
 from stedi_assets_tests.engines import FOR_FEW_ROWS, spark_defaults
+from stedi_assets_tests.shares import share
 
 
 def marks_in(content: str | bytes) -> set[str]:
@@ -193,7 +194,7 @@ from stedi_assets.definitions import defs
 
 
 @pytest.mark.usefixtures("spark_driver")
-@pytest.mark.parametrize("spark", ["sail", "local[2]"])
+@pytest.mark.parametrize("spark", share(["sail", "local[2]"], "sail"))
 def test_no_mark_of_a_process_is_left_outside_the_tables(tmp_path, spark):
     """With what the engine itself prints, and what Dagster keeps of that."""
     if spark != "sail" and shutil.which("java") is None:

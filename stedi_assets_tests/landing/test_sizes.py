@@ -32,23 +32,25 @@ from stedi_assets_tests.builders.readings_lake import (
     texts_of,
 )
 from stedi_assets_tests.builders.rows import T0
+from stedi_assets_tests.shares import share
 
 MEGABYTE = 1024 * 1024
 
 
-def test_five_thousand_tiny_files(lake):
-    for number in range(5_000):
+@pytest.mark.parametrize("files", share([500, 5_000], 500))
+def test_very_many_tiny_files(lake, files):
+    for number in range(files):
         lake.deliver(f"{number:04}.json", lines(reading(number)) + (b"junk\n" if number % 50 == 0 else b""))
     result = lake.land()
-    assert len(lake.landed()) == 5_000
-    assert len(set(lake.landed())) == 5_000
-    assert len(lake.quarantined()) == 100
-    assert len(lake.ledger()) == 5_000
+    assert len(lake.landed()) == files
+    assert len(set(lake.landed())) == files
+    assert len(lake.quarantined()) == files / 50
+    assert len(lake.ledger()) == files
     assert metadata(result, LANDING)["data_files"] < 100
     lake.deliver("0007.json", lines(reading(7_000)))
     assert figure(row_count(lake.land()), "files_read") == 1
     assert [number for name, number in lake.landed() if name == "0007.json"] == [7_000]
-    assert len(lake.landed()) == 5_000
+    assert len(lake.landed()) == files
 
 
 def test_a_record_of_ten_megabytes_lands(lake):
@@ -102,7 +104,7 @@ def glued(size: int) -> bytes:
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="the peak of memory is read as Linux tells it"
 )
-@pytest.mark.parametrize("kind", ["junk", "glued", "compressed lines"])
+@pytest.mark.parametrize("kind", share(["junk", "glued", "compressed lines"], "glued"))
 def test_memory_is_bounded_whatever_is_on_one_line(tmp_path, kind):
     size = 100 * MEGABYTE
     content = {
