@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from stedi_assets.lake.lake import Lake
     from stedi_assets.landing.files import LandingFile
 
-# Columns that hold a number in every file, by source: they are compared with the landed rows.
+# Columns that hold a number in every file, by source: they are compared with the landed rows. Of another source the
+# places of records are compared, and no values.
 _NUMBERS = {
     "customer": ("lastUpdateDate", "shareWithResearchAsOfDate"),
     "accelerometer": ("timestamp",),
@@ -62,7 +63,7 @@ def compare(
         files: Files that the ledger has as they are.
     """
     found = RawLines()
-    columns = _NUMBERS[source]
+    columns = _NUMBERS.get(source, ())
     for file in files:
         if file.is_csv or file.is_packed:
             continue
@@ -93,7 +94,7 @@ def _compare_file(
     for name in columns:
         content[name] = pa.array([_whole(record.get(name)) for _, record in records], pa.int64())
     connection.register("raw_records", pa.table(content))
-    differs = " OR ".join(f'raw."{name}" != landed."{name}"' for name in columns)
+    differs = " OR ".join(f'raw."{name}" != landed."{name}"' for name in columns) or "false"
     query = f"""
         SELECT
             count(*) FILTER (landed.source_position IS NULL AND quarantined.source_position IS NULL),
