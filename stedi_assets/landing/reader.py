@@ -15,7 +15,6 @@ from stedi_assets import records
 from stedi_assets.records.counts import Counts
 from stedi_assets.records.read_task import (
     FileRange,
-    RangeReport,
     ReadPlan,
     TaskReport,
     task_function,
@@ -67,16 +66,13 @@ def read_landing_files(
     A file that is not the same when it is listed again may have been read half before and half after it changed: it
     counts as not read.
 
-    Ranges in doubt are read in a second round, as runs of neighbours between ranges that are not. A file that
-    fails in one range counts as a whole as not read; what other ranges staged of it must not be published, so
-    that its tasks are run again without it.
+    A file that fails in one range counts as a whole as not read; what other ranges staged of it must not be published,
+    so that its tasks are run again without it.
     """
     failures: dict[str, str] = {}
     while True:
         readable = [file for file in files if file.path not in failures]
         reports = _run(plan, _ranges(plan, readable), engine)
-        runs = _runs_in_doubt(reports, {file.path: file for file in readable})
-        reports += _run(plan, runs, engine)
         new_failures = {
             found.file: found.failure
             for report in reports
@@ -91,10 +87,7 @@ def read_landing_files(
         }
         failures |= new_failures
         staged_of_failed = any(
-            found.file in new_failures
-            and found.failure is None
-            and not found.in_doubt
-            and found.counts.records
+            found.file in new_failures and found.failure is None and found.counts.records
             for report in reports
             for found in report.ranges
         )
@@ -117,38 +110,9 @@ def _ranges_of(file: LandingFile, most: int) -> list[FileRange]:
             size=file.size,
             is_csv=file.is_csv,
             is_packed=file.is_packed,
-            is_settled=whole,
         )
         for start in starts
     ]
-
-
-def _runs_in_doubt(reports: Iterable[TaskReport], files: dict[str, LandingFile]) -> list[FileRange]:
-    by_file: dict[str, list[RangeReport]] = {}
-    for report in reports:
-        for found in report.ranges:
-            by_file.setdefault(found.file, []).append(found)
-    runs = []
-    for path, ranges in by_file.items():
-        if any(file_range.failure is not None for file_range in ranges):
-            continue
-        file, start, in_doubt = files[path], 0, False
-        for file_range in sorted(ranges, key=lambda file_range: file_range.start):
-            if file_range.in_doubt:
-                in_doubt = True
-                continue
-            if in_doubt:
-                runs.append(
-                    FileRange(
-                        path, start, file_range.start, file.size, file.is_csv, file.is_packed, is_settled=True
-                    )
-                )
-            start, in_doubt = file_range.end, False
-        if in_doubt:
-            runs.append(
-                FileRange(path, start, file.size, file.size, file.is_csv, file.is_packed, is_settled=True)
-            )
-    return runs
 
 
 def _run(plan: ReadPlan, ranges: Sequence[FileRange], engine: SparkEngine) -> list[TaskReport]:

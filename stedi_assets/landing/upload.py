@@ -9,7 +9,7 @@ import hashlib
 import io
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -21,7 +21,7 @@ from stedi_assets.errors import StediError
 from stedi_assets.lake.files import StoredFile
 from stedi_assets.landing.files import LandingFile, landing_file, landing_folder, list_landing
 from stedi_assets.records.content import ContentError, open_text
-from stedi_assets.records.read_task import FileRange, parse_stream
+from stedi_assets.records.read_task import read_all, reader_of
 from stedi_assets.sources import SOURCES
 
 if TYPE_CHECKING:
@@ -207,7 +207,8 @@ def _look_through(file: Path, described: LandingFile, source: str) -> tuple[int,
     """
     try:
         with file.open("rb") as stream:
-            landed, quarantined = _counts(stream, described, source)
+            content, text = open_text(stream, is_csv=described.is_csv, is_packed=described.is_packed)
+            landed, quarantined = _counts(text, source, is_csv=content.is_csv)
         if landed:
             return landed, quarantined
         other = _recognise(file, described)
@@ -227,26 +228,16 @@ def _recognise(file: Path, described: LandingFile) -> str | None:
     with file.open("rb") as stream:
         content, text = open_text(stream, is_csv=described.is_csv, is_packed=described.is_packed)
         head = text.read(_HEAD_BYTES)
-    of_head = replace(described, size=len(head), is_csv=content.is_csv, is_packed=False)
-    landed = {source: _counts(io.BytesIO(head), of_head, source)[0] for source in SOURCES}
+    landed = {source: _counts(io.BytesIO(head), source, is_csv=content.is_csv)[0] for source in SOURCES}
     best = max(landed.values())
     likely = [source for source, records in landed.items() if records == best]
     return likely[0] if best and len(likely) == 1 else None
 
 
-def _counts(stream: BinaryIO, described: LandingFile, source: str) -> tuple[int, int]:
-    whole = FileRange(
-        file=described.path,
-        start=0,
-        end=described.size,
-        size=described.size,
-        is_csv=described.is_csv,
-        is_packed=described.is_packed,
-        is_settled=True,
-    )
+def _counts(text: BinaryIO, source: str, *, is_csv: bool) -> tuple[int, int]:
     landed = quarantined = 0
     of_now = source_of(CONTRACTS[f"{source}_landing"], read_at=time.time_ns() // 1_000_000)
-    for part in parse_stream(stream, whole, of_now):
+    for part in read_all(text, reader_of(of_now, is_csv=is_csv)):
         landed += part.landed.height
         quarantined += part.quarantined.height
     return landed, quarantined

@@ -7,12 +7,11 @@ are read and written, belongs in ``raw_files``.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from stedi_assets.errors import StediError
-from stedi_assets.records.csv_rows import parse_csv
-from stedi_assets.records.parse import parse_damaged
-from stedi_assets.records.split import BOM, split_records
+from stedi_assets.records.read_task import reader_of
+from stedi_assets.records.split import BOM, Kind, split_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from stedi_assets.records.source import Parsed, Source
+
+_Span: TypeAlias = tuple[int, int, Kind]
 
 _COMMA = re.compile(rb"\s*+,\s*+")
 _COMMA_BEFORE = re.compile(rb",\s*+\Z")
@@ -52,11 +53,12 @@ def remove_records(
     if not gone:
         return None
     kept = _records(before, gone)
+    spans = [] if is_csv else split_records(text, source.required_names(), final=True).spans
     for cuts, filling in (
         # As if the records had never been delivered.
-        (_row_cuts(text, before, gone) if is_csv else _cuts_with_separators(text, gone), b""),
+        (_row_cuts(text, before, gone) if is_csv else _cuts_with_separators(text, spans, gone), b""),
         # Where a record stood between broken records, a newline keeps the broken records apart.
-        (_row_cuts(text, before, gone) if is_csv else _cuts(text, gone), b"\n"),
+        (_row_cuts(text, before, gone) if is_csv else _cuts(spans, gone), b"\n"),
     ):
         shortened = _without(text, cuts, filling)
         after = _records(_parse(shortened, source, is_csv=is_csv), set())
@@ -66,9 +68,7 @@ def remove_records(
 
 
 def _parse(text: bytes, source: Source, *, is_csv: bool) -> Parsed:
-    if is_csv:
-        return parse_csv(text, 0, source, final=True, header=None)[0]
-    return parse_damaged(text, 0, source, final=True)[0]
+    return reader_of(source, is_csv=is_csv).close(text)
 
 
 def _records(parsed: Parsed, gone: set[int]) -> tuple[pl.DataFrame, ...]:
@@ -86,23 +86,23 @@ def _row_cuts(text: bytes, parsed: Parsed, gone: set[int]) -> list[tuple[int, in
     return [(start, ends[start]) for start in sorted(gone)]
 
 
-def _cuts(text: bytes, gone: set[int]) -> list[tuple[int, int]]:
+def _cuts(spans: list[_Span], gone: set[int]) -> list[tuple[int, int]]:
     """Start and end of JSON records."""
-    return [(start, end) for start, end, _ in split_records(text, final=True).spans if start in gone]
+    return [(start, end) for start, end, _ in spans if start in gone]
 
 
-def _cuts_with_separators(text: bytes, gone: set[int]) -> list[tuple[int, int]]:
+def _cuts_with_separators(text: bytes, spans: list[_Span], gone: set[int]) -> list[tuple[int, int]]:
     """Start and end of JSON records that go, neighbours as one, each with the separator that nobody needs any more."""
     return [
         _with_separator(text, behind_last, start, end, next_start)
-        for behind_last, start, end, next_start in _runs(text, gone)
+        for behind_last, start, end, next_start in _runs(text, spans, gone)
     ]
 
 
-def _runs(text: bytes, gone: set[int]) -> Iterator[tuple[int, int, int, int]]:
+def _runs(text: bytes, spans: list[_Span], gone: set[int]) -> Iterator[tuple[int, int, int, int]]:
     """For each run of neighbours that go: end of the record before, start, end, start of the record behind."""
     behind_last, run_start, run_end = 0, -1, -1
-    for start, end, _ in split_records(text, final=True).spans:
+    for start, end, _ in spans:
         if start in gone:
             run_start = start if run_start < 0 else run_start
             run_end = end

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # More than any of the marks has, and enough for the first line that is not blank.
-_HEAD_BYTES = 4096
+HEAD_BYTES = 4096
 _BYTES_AT_ONCE = 1024 * 1024
 
 _CONTAINERS = (
@@ -134,14 +134,14 @@ def open_text(stream: BinaryIO, *, is_csv: bool | None, is_packed: bool) -> tupl
     Raises:
         ContentError: It is no text. The message says what it is, and what to do.
     """
-    head = stream.read(_HEAD_BYTES)
+    head = stream.read(HEAD_BYTES)
     stream.seek(0)
     container = next((name for mark, name in _CONTAINERS if mark.match(head)), None)
     unpacked: BinaryIO = stream
     if container is not None:
         unpacked = cast("BinaryIO", _Text(_OPEN[container](stream), _UTF_8, what=container))
-        head = unpacked.read(_HEAD_BYTES)
-    encoding = next((name for mark, name in _ENCODINGS if head.startswith(mark)), _UTF_8)
+        head = unpacked.read(HEAD_BYTES)
+    encoding = next((name for mark, name in _ENCODINGS if _begins_with(mark, head)), _UTF_8)
     if encoding == _UTF_8:
         if container is None and is_packed and _CONTROL.search(head):
             raise ContentError("it is not compressed as its name says, nor is it text: deliver it again")
@@ -153,6 +153,11 @@ def open_text(stream: BinaryIO, *, is_csv: bool | None, is_packed: bool) -> tupl
     pending = head if container else b""
     text_stream = _Text(unpacked, encoding, what=container or encoding.upper(), pending=pending)
     return content, cast("BinaryIO", text_stream)
+
+
+def _begins_with(mark: bytes, head: bytes) -> bool:
+    """Whether the mark of UTF-16 or UTF-32 means it: JSON and CSV have marks of ASCII, which have zero bytes there."""
+    return head.startswith(mark) and (b"\0" in head or head == mark)
 
 
 def _require_text(head: bytes) -> None:

@@ -22,13 +22,14 @@ from stedi_assets.records.mentions import (
     persons_of,
     snapshot_time,
 )
-from stedi_assets.records.outcome import Outcome
 from stedi_assets.records.split import BOM, MAX_RECORD_BYTES
+from stedi_assets.records.text_reader import TextReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from stedi_assets.records.source import Field, Parsed, Source
+    from stedi_assets.records.outcome import Outcome
+    from stedi_assets.records.source import Field
 
 # A quote opens a quoted field only at the field's beginning, and one that closes it ends the field.
 _QUOTED = rb'"[^"]*+(?:""[^"]*+)*+"'
@@ -55,45 +56,38 @@ class Header:
     names: tuple[str, ...]
 
 
-def parse_csv(
-    window: bytes, offset: int, source: Source, *, final: bool, header: Header | None
-) -> tuple[Parsed, int, Header | None]:
-    """Parse rows of a CSV file, quarantine what is none, and say how many bytes are settled.
+class CsvReader(TextReader):
+    """Reads CSV from the beginning of a file: rows by the header before them; a header is no record.
 
-    Args:
-        window: text of the file from ``offset`` on; see ``parse.add_damaged`` for what to do with unsettled bytes.
-        offset: where ``window`` begins in the file, in bytes.
-        source: the fields and rules.
-        final: whether ``window`` reaches the end of the file.
-        header: None at the beginning of the file, later what the window before returned.
-
-    Returns:
-        The rows (a header is no record), the number of settled bytes, and the header for the next window. Two exports
-        put one behind the other have two headers: each holds for the rows behind it.
+    Two exports put one behind the other have two headers: each holds for the rows behind it.
     """
-    spans, consumed = _split_rows(window, final=final)
-    outcome = Outcome(source, window, offset)
-    if header is None and spans:
-        outcome.repaired["bom"] += BOM in window[: spans[0][0]]
-        header = Header(())
-    headers = [(0, header or Header(()))]
-    outcome.mentions = partial(_mentions, headers)
-    converter = Converter(source, outcome.repaired, outcome.drift)
-    known = source.by_name()
-    for start, end, kind in spans:
-        text = window[start:end]
-        if kind == "row" and (found := _read_header(text, known)):
-            header = found
-            headers.append((start, header))
-            continue
-        outcome.records += 1
-        outcome.ends[start] = end
-        row = _convert(text, kind, headers[-1][1], converter)
-        if isinstance(row, tuple):
-            outcome.add_row(row, start)
-        else:
-            outcome.reject(start, end, row)
-    return outcome.parsed(), consumed, header
+
+    _header: Header | None = None
+
+    def _settle(self, outcome: Outcome, *, final: bool) -> int:
+        window = outcome.window
+        spans, settled = _split_rows(window, final=final)
+        if self._header is None and spans:
+            outcome.repaired["bom"] += BOM in window[: spans[0][0]]
+            self._header = Header(())
+        headers = [(0, self._header or Header(()))]
+        outcome.mentions = partial(_mentions, headers)
+        converter = Converter(outcome.source, outcome.repaired, outcome.drift)
+        known = outcome.source.by_name()
+        for start, end, kind in spans:
+            text = window[start:end]
+            if kind == "row" and (found := _read_header(text, known)):
+                self._header = found
+                headers.append((start, found))
+                continue
+            outcome.records += 1
+            outcome.ends[start] = end
+            row = _convert(text, kind, headers[-1][1], converter)
+            if isinstance(row, tuple):
+                outcome.add_row(row, start)
+            else:
+                outcome.reject(start, end, row)
+        return settled
 
 
 def _split_rows(window: bytes, *, final: bool) -> tuple[list[tuple[int, int, _Kind]], int]:

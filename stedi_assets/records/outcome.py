@@ -19,6 +19,8 @@ from stedi_assets.records.source import QUARANTINE_SCHEMA, Parsed, Source
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+# What may stand behind an object on its line.
+BEHIND_OBJECT = b", \t\r\n\x0b\x0c"
 # As Python objects, rows take several times the memory.
 _ROWS = 1024
 
@@ -68,7 +70,7 @@ class Outcome:
     def parsed(self) -> Parsed:
         """Apply the row rules, and put everything together."""
         self._pack_rows()
-        landed, nameless = _without_nameless(with_identities(pl.concat(self._frames)))
+        landed, nameless = _without_nameless(with_identities(self._in_order()))
         landed, broken_rules = partition(landed, self.source.rules)
         for position, reasons in [*nameless, *broken_rules]:
             start = position - self.offset
@@ -89,6 +91,11 @@ class Outcome:
             drift={name: count for name, count in sorted(self.drift.items()) if count},
         )
 
+    def _in_order(self) -> pl.DataFrame:
+        frames = [frame for frame in self._frames if not frame.is_empty()] or self._frames
+        rows = pl.concat(frames)
+        return rows if len(frames) == 1 else rows.sort("source_position")
+
     def _pack_rows(self) -> None:
         self._frames.append(pl.DataFrame(self._rows, schema=self.source.schema(), orient="row"))
         self._rows = []
@@ -96,7 +103,7 @@ class Outcome:
     def _end(self, start: int) -> int:
         if start in self.ends:
             return self.ends[start]
-        return start + len(self.window[start : line_end(self.window, start)].rstrip())
+        return start + len(self.window[start : line_end(self.window, start)].rstrip(BEHIND_OBJECT))
 
 
 def line_end(text: bytes, start: int) -> int:

@@ -1,8 +1,8 @@
 """What a Spark task does with the ranges of landing files given to it: read, parse, write Parquet, report.
 
-A file_range is a file or a byte range of one. A range of plain lines is settled by whoever has it; a range that is in
-doubt is reported as such and read again, with its neighbours in doubt, from a place where a record is known to
-begin: what is one record in damaged text depends on what stands before it.
+A file_range is a file or a byte range of one. What is one record in damaged text depends on what stands before it, so
+a range is read from the first cut (see ``cuts``) at its start or behind it to the first cut at its end or behind it.
+Where no cut is near, the range before goes on. So each byte is read by one task, whatever the text is like.
 
 Travels to executors by value, as the parsers do: imports only what every executor has.
 """
@@ -11,26 +11,29 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import io
 import json
 import traceback
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import fsspec
 import polars as pl
 import pyarrow as pa
 
-from stedi_assets.records.content import ContentError, open_text
+from stedi_assets.records.content import HEAD_BYTES, ContentError, open_text
 from stedi_assets.records.counts import Counts
-from stedi_assets.records.csv_rows import Header, parse_csv
-from stedi_assets.records.mixed import INDEPENDENT_RECORDS, parse_text
-from stedi_assets.records.parse import parse_lines
+from stedi_assets.records.csv_rows import CsvReader
+from stedi_assets.records.cuts import first_cut
+from stedi_assets.records.json_reader import JsonReader
 from stedi_assets.records.staging import Staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from stedi_assets.records.source import Parsed, Source
+    from stedi_assets.records.text_reader import TextReader
 
 # As what s3fs raises the answers SlowDown and InternalError. The latter's number is Linux's alone.
 _S3_FAILED = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EBUSY)}
@@ -47,7 +50,7 @@ class Sizes:
     Attributes:
         range_bytes: A range of a file, and the text that is parsed at once. Large enough that a task's cost is its
             data, small enough that two tasks a core fit in memory many times over.
-        overhang_bytes: How far behind its end a range looks for the end of its last line before it is in doubt.
+        overhang_bytes: How far behind the end of a range a cut may be.
         gathered_bytes: More rows than make up so much memory go to a Parquet file of their own.
     """
 
@@ -69,8 +72,7 @@ class FileRange:
         end: First byte behind it.
         size: Size of the whole file.
         is_csv: Whether it is CSV by its name; None if the name does not say so.
-        is_packed: Whether it is packed by its name; such a file is one file_range.
-        is_settled: Whether ``start`` and ``end`` are known to stand between records.
+        is_packed: Whether it is packed by its name; such a file is one file_range, as a CSV file is.
     """
 
     file: str
@@ -79,7 +81,11 @@ class FileRange:
     size: int
     is_csv: bool | None
     is_packed: bool
-    is_settled: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the file."""
+        return self.start == 0 and self.end == self.size
 
 
 @dataclass
@@ -88,17 +94,11 @@ class RangeReport:
 
     Attributes:
         file: Path below the lake.
-        start: First byte of its first line.
-        end: First byte behind its last line.
-        in_doubt: Whether it is to be read again with its neighbours; then nothing of it was written.
         failure: Why the file could not be read; then nothing of it was written.
         counts: Its records.
     """
 
     file: str
-    start: int
-    end: int
-    in_doubt: bool = False
     failure: str | None = None
     counts: Counts = field(default_factory=Counts)
 
@@ -159,15 +159,15 @@ def run_task(plan: ReadPlan, ranges: tuple[FileRange, ...]) -> TaskReport:
     )
     reports = []
     for file_range in ranges:
-        report = RangeReport(file_range.file, file_range.start, file_range.end)
+        report = RangeReport(file_range.file)
         landed_of_piece, quarantined_of_piece = landed.part(), quarantined.part()
         try:
-            for parsed in _parsed(plan, file_range, report, filesystem):
+            for parsed in _parsed(plan, file_range, filesystem):
                 report.counts += Counts.of(parsed)
                 landed_of_piece.add(_with_provenance(parsed.landed, plan, file_range))
                 quarantined_of_piece.add(_with_provenance(parsed.quarantined, plan, file_range))
         except (ContentError, OSError) as error:
-            report = RangeReport(file_range.file, file_range.start, file_range.end, failure=_failure(error))
+            report = RangeReport(file_range.file, _failure(error))
         else:
             landed.take(landed_of_piece)
             quarantined.take(quarantined_of_piece)
@@ -205,78 +205,81 @@ def _failure(error: Exception) -> str:
     return f"it cannot be read ({type(error).__name__})"
 
 
-def _parsed(
-    plan: ReadPlan, file_range: FileRange, report: RangeReport, filesystem: fsspec.AbstractFileSystem
-) -> Iterator[Parsed]:
-    return (_parse_settled if file_range.is_settled else _parse_range)(plan, file_range, report, filesystem)
+def _parsed(plan: ReadPlan, file_range: FileRange, filesystem: fsspec.AbstractFileSystem) -> Iterator[Parsed]:
+    address = f"{plan.lake}/{file_range.file}"
+    if not file_range.is_whole:
+        read = partial(filesystem.cat_file, address)
+        if _is_plain_json(read(0, HEAD_BYTES), file_range):
+            yield from _parse_range(plan, file_range, read)
+            return
+        if file_range.start > 0:
+            return  # The first range has all of the file.
+    with filesystem.open(address, "rb") as stream:
+        content, text = open_text(stream, is_csv=file_range.is_csv, is_packed=file_range.is_packed)
+        reader = reader_of(plan.source, is_csv=content.is_csv)
+        yield from read_all(text, reader, plan.sizes, most=file_range.size if content.is_plain else None)
+
+
+def _is_plain_json(head: bytes, file_range: FileRange) -> bool:
+    try:
+        content, _ = open_text(io.BytesIO(head), is_csv=file_range.is_csv, is_packed=file_range.is_packed)
+    except ContentError:
+        return False
+    return content.is_plain and not content.is_csv
 
 
 def _parse_range(
-    plan: ReadPlan, file_range: FileRange, report: RangeReport, filesystem: fsspec.AbstractFileSystem
+    plan: ReadPlan, file_range: FileRange, read: Callable[[int, int], bytes]
 ) -> Iterator[Parsed]:
-    """Settle the lines that begin in a range, if they are plain; the line across its start is its neighbour's.
+    """Read from cut to cut; what stands before the first cut, or everything without one, is of the range before."""
+    start, end = file_range.start, file_range.end
+    required, overhang = plan.source.required_names(), plan.sizes.overhang_bytes
+    reader = JsonReader(plan.source) if start == 0 else None
+    while True:
+        # With the byte before, which shows whether a line begins at the start.
+        offset = max(0, start - 1)
+        text = read(offset, min(end + overhang, file_range.size))
+        first: int | None = start - offset
+        if reader is None:
+            first = first_cut(text, start - offset, start + overhang - offset, required)
+            if first is None or offset + first >= end:
+                return
+            reader = JsonReader(plan.source, offset + first)
+        last = len(text) if end == file_range.size else first_cut(text, end - offset, len(text), required)
+        text = text[first : end - offset if last is None else last]
+        if last is not None:
+            yield reader.close(text)
+            return
+        yield reader.feed(text)
+        start, end = end, min(end + plan.sizes.range_bytes, file_range.size)
 
-    Unless it begins with the file, a range without two plain records shows nothing of where it stands: it may be
-    inside a record.
-    """
-    before = max(0, file_range.start - 1)
-    behind_overhang = min(file_range.end + plan.sizes.overhang_bytes, file_range.size)
-    text = filesystem.cat_file(f"{plan.lake}/{file_range.file}", before, behind_overhang)
-    first = 0 if file_range.start == 0 else text.find(b"\n") + 1
-    behind = (
-        len(text) if file_range.end == file_range.size else text.find(b"\n", file_range.end - 1 - before) + 1
-    )
-    report.in_doubt = True
-    if (first == 0 and file_range.start > 0) or behind <= first:
-        return
-    parsed = parse_lines(text[first:behind], before + first, plan.source)
-    if parsed is not None and (file_range.start == 0 or parsed.records >= INDEPENDENT_RECORDS):
-        report.start, report.end, report.in_doubt = before + first, before + behind, False
-        yield parsed
 
-
-def _parse_settled(
-    plan: ReadPlan, file_range: FileRange, _: RangeReport, filesystem: fsspec.AbstractFileSystem
+def read_all(
+    text: BinaryIO, reader: TextReader, sizes: Sizes = SIZES, *, most: int | None = None
 ) -> Iterator[Parsed]:
-    """Read from one place between records to another, in windows, whatever the text is like."""
-    with filesystem.open(f"{plan.lake}/{file_range.file}", "rb") as stream:
-        yield from parse_stream(stream, file_range, plan.source, plan.sizes)
+    """Read a file that is open as text; its records are in as many parts as it takes.
 
-
-def parse_stream(
-    stream: BinaryIO, file_range: FileRange, source: Source, sizes: Sizes = SIZES
-) -> Iterator[Parsed]:
-    """Parse a settled file_range of a file that is open; its records are in as many parts as it takes.
+    Args:
+        text: The text, at its beginning.
+        reader: The reader for it.
+        sizes: How much is taken at a time.
+        most: How many bytes are read; all by default.
 
     Raises:
-        ContentError: The file holds no text, or is damaged.
+        ContentError: The file is damaged.
     """
-    header: Header | None = None
-    rest, offset = b"", file_range.start
-    is_csv, is_plain = bool(file_range.is_csv), True
-    if offset == 0:
-        content, stream = open_text(stream, is_csv=file_range.is_csv, is_packed=file_range.is_packed)
-        is_csv, is_plain = content.is_csv, content.is_plain
-    else:
-        stream.seek(offset)
-    remaining = file_range.end - offset if is_plain else None
-    while True:
-        text = stream.read(sizes.range_bytes if remaining is None else min(sizes.range_bytes, remaining))
-        if remaining is not None:
-            remaining -= len(text)
-        final = not text or remaining == 0
-        window = rest + text
-        if is_csv:
-            rows, settled, header = parse_csv(window, offset, source, final=final, header=header)
-            yield rows
-        else:
-            parsed, settled = parse_text(
-                window, offset, source, final=final, before_object=final and file_range.end < file_range.size
-            )
-            yield parsed
-        rest, offset = window[settled:], offset + settled
-        if final:
-            return
+    position = 0
+    while piece := text.read(sizes.range_bytes if most is None else min(sizes.range_bytes, most - position)):
+        position += len(piece)
+        if position == most:
+            break
+        yield reader.feed(piece)
+    yield reader.close(piece)
+
+
+def reader_of(source: Source, *, is_csv: bool) -> TextReader:
+    """The reader of a file's format, for all of the file."""
+    return CsvReader(source) if is_csv else JsonReader(source)
 
 
 def _with_provenance(rows: pl.DataFrame, plan: ReadPlan, file_range: FileRange) -> pl.DataFrame:

@@ -103,6 +103,10 @@ class Source:
         """Fields by every name they come under, folded to one case."""
         return {f.name.casefold(): f for f in self.fields}
 
+    def required_names(self) -> frozenset[str]:
+        """Names of the fields without which there is no record, folded to one case."""
+        return frozenset(f.name.casefold() for f in self.fields if f.required)
+
 
 QUARANTINE_SCHEMA: dict[str, Any] = {
     "raw_text": pl.String,

@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stedi_assets.records.cuts import Cuts
+
 # A longer record is cut into pieces of this size, each of them quarantined. It bounds the memory of a task.
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 
@@ -78,14 +80,14 @@ class Split:
     consumed: int = 0
 
 
-def split_records(window: bytes, *, final: bool, before_object: bool = False) -> Split:
+def split_records(window: bytes, required: frozenset[str], *, final: bool) -> Split:
     """Find the records in ``window``; unless it is the ``final`` one, leave what more text could change.
 
-    The final one ends with the file, or ``before_object``: where an object begins that is known to be a record.
-    The outcome does not depend on how a file is divided into windows. A window of at least twice
-    ``MAX_RECORD_BYTES`` is never left wholly unconsumed.
+    The final one ends with the file, or at a cut; ``required`` is what ``Cuts`` needs to know of the source. The
+    outcome does not depend on how a file is divided into windows. A window of at least twice ``MAX_RECORD_BYTES`` is
+    never left wholly unconsumed.
     """
-    return _Splitter(window, final=final, before_object=before_object).run()
+    return _Splitter(window, required, final=final).run()
 
 
 def is_cut_short(text: bytes) -> bool:
@@ -94,10 +96,10 @@ def is_cut_short(text: bytes) -> bool:
 
 
 class _Splitter:
-    def __init__(self, window: bytes, *, final: bool, before_object: bool) -> None:
+    def __init__(self, window: bytes, required: frozenset[str], *, final: bool) -> None:
         self.text = window
         self.final = final
-        self.before_object = before_object
+        self.cuts = Cuts(window, required, final=final)
         self.known = _Known()
         self.found = Split()
 
@@ -140,9 +142,9 @@ class _Splitter:
 
     def _item(self, start: int) -> tuple[int, Kind]:
         """End and kind of the record at ``start``; the end is ``_UNDECIDED`` if more text could change it."""
-        text = self.text
-        limit = min(len(text), start + MAX_RECORD_BYTES)
-        at_end_of_file = self.final and limit == len(text)
+        text, cut = self.text, self.cuts.behind(start)
+        limit = min(cut.position, start + MAX_RECORD_BYTES)
+        ends_here = cut.is_certain and limit == cut.position
         kind: Kind = "other"
         end = _FAILED
         if text[start] == _BRACE:
@@ -153,34 +155,37 @@ class _Splitter:
         if end < _UNDECIDED:
             newline = text.find(b"\n", -end, limit)
             end = _INCOMPLETE if newline < 0 else newline
-        elif end == _FAILED or at_end_of_file:
+        elif end == _FAILED or ends_here:
             end = self._end_of_broken(start, limit, kind)
-        if end == _INCOMPLETE and at_end_of_file:
+        if end == _INCOMPLETE and ends_here:
             end = limit
         if end == _INCOMPLETE:
-            return (limit, "too_long") if limit < len(text) else (_UNDECIDED, kind)
+            return (limit, "too_long") if limit < cut.position else (_UNDECIDED, kind)
         return (end if end == _UNDECIDED else start + len(text[start:end].rstrip())), kind
 
     def _end_of_broken(self, start: int, limit: int, kind: Kind) -> int:
-        """Broken text ends at an intact object; at a newline before any object; other text at any newline."""
-        text, position = self.text, start + 1
+        """Broken text ends at an intact object; at a newline before any object; other text at any newline.
+
+        Separators alone between a newline and the end of what can be read are none of it either.
+        """
+        text, position, cut = self.text, start + 1, self.cuts.behind(start)
         while match := _POSSIBLE_END.search(text, position, limit):
             candidate = match.start()
             position = candidate + 1
             if match.lastindex:
                 position = match.end()
                 object_follows = text[position : position + 1] == b"{" and not self._is_value(position)
-                object_follows |= self.before_object and position == len(text)
+                object_follows |= cut.is_certain and position == cut.position
                 if kind == "other" or object_follows:
                     return candidate
                 continue
             if self._is_value(candidate):
                 continue
-            reach = min(len(text), candidate + MAX_RECORD_BYTES)
+            reach = min(cut.position, candidate + MAX_RECORD_BYTES)
             end = _scan(text, candidate, reach, self.known)
             if end >= 0 or end < _UNDECIDED:
                 return candidate
-            if end == _INCOMPLETE and not self.final and reach == len(text):
+            if end == _INCOMPLETE and not cut.is_certain and reach == cut.position:
                 return _UNDECIDED
         return _INCOMPLETE
 

@@ -7,9 +7,10 @@ import pytest
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import CLOCK_SKEW_MS, source_of
-from stedi_assets.records.csv_rows import parse_csv
-from stedi_assets.records.parse import parse_damaged, parse_lines
+from stedi_assets.records.csv_rows import CsvReader
+from stedi_assets.records.json_reader import JsonReader
 from stedi_assets_tests.builders.rows import ANN, SERIAL, T0, customer
+from stedi_assets_tests.records.sources import read_fast
 
 NOW = T0 + 10 * CLOCK_SKEW_MS
 SOURCE = source_of(CONTRACTS["customer_landing"], read_at=NOW)
@@ -23,7 +24,7 @@ def text_of(**fields) -> bytes:
 
 
 def read(text: bytes):
-    return parse_damaged(text, 0, SOURCE, final=True)[0]
+    return JsonReader(SOURCE).close(text)
 
 
 def test_a_snapshot_that_is_as_new_as_a_wrong_clock_may_make_it_lands():
@@ -35,7 +36,7 @@ def test_a_snapshot_that_is_as_new_as_a_wrong_clock_may_make_it_lands():
 @pytest.mark.parametrize("updated", [NOW + CLOCK_SKEW_MS + 1, 3_993_753_600_000])
 def test_a_snapshot_of_the_future_is_quarantined_with_its_time(updated):
     text = text_of(lastUpdateDate=updated)
-    for parsed in (read(text), parse_lines(text, 0, SOURCE)):
+    for parsed in (read(text), read_fast(text, SOURCE)):
         assert parsed.landed.is_empty()
         assert parsed.quarantined.select("reasons", "persons", "devices", "snapshot_at").rows() == [
             (["rule:snapshot_not_in_future"], [ANN], [SERIAL], updated)
@@ -80,7 +81,7 @@ DOUBTFUL = ["true", '"yes"', '"no"', "-1", '"1970-01-01"', "1.65556E+12", "{}", 
 def test_a_withdrawal_lands_however_it_is_written(answer):
     text = text_of(shareWithResearchAsOfDate="?").replace(b'"?"', answer.encode())
     in_csv = f"email,lastUpdateDate,shareWithResearchAsOfDate,serialNumber\n{ANN},{T0},%s,S 1\n"
-    of_csv = parse_csv((in_csv % json.loads(answer)).encode(), 0, SOURCE, final=True, header=None)[0]
+    of_csv = CsvReader(SOURCE).close((in_csv % json.loads(answer)).encode())
     for parsed in (read(text), of_csv):
         assert not any(parsed.landed["shareWithResearchAsOfDate"])
         assert parsed.landed["person"].to_list() == [ANN]
@@ -100,7 +101,7 @@ def test_a_withdrawal_that_cannot_be_read_is_quarantined_and_names_the_person(an
 )
 def test_a_withdrawal_in_csv_that_cannot_be_read_is_quarantined_and_names_the_person(answer):
     text = f"email,lastUpdateDate,shareWithResearchAsOfDate,serialNumber\n{ANN},{T0},{answer},S 1\n"
-    found = parse_csv(text.encode(), 0, SOURCE, final=True, header=None)[0].quarantined
+    found = CsvReader(SOURCE).close(text.encode()).quarantined
 
     assert found.select("persons", "devices", "snapshot_at").rows() == [([ANN], ["s 1"], T0)]
 
@@ -108,7 +109,7 @@ def test_a_withdrawal_in_csv_that_cannot_be_read_is_quarantined_and_names_the_pe
 def test_an_address_or_a_serial_number_of_nothing_but_white_space_is_a_missing_field():
     for name in ("email", "serialNumber"):
         text = text_of(**{name: " \u00a0\u200b"})
-        for parsed in (read(text), parse_lines(text, 0, SOURCE)):
+        for parsed in (read(text), read_fast(text, SOURCE)):
             assert parsed.quarantined["reasons"].to_list() == [[f"missing_field:{name}"]]
 
 
@@ -128,9 +129,7 @@ def test_the_shared_cases_of_withdrawals_land_or_name_the_person(shared):
         ("26-consent-date-in-seconds", "customer.json"),
     ):
         text = (shared / "cases" / case / "customer" / "landing" / file).read_bytes()
-        parsed = (
-            parse_csv(text, 0, SOURCE, final=True, header=None)[0] if file.endswith("csv") else read(text)
-        )
+        parsed = CsvReader(SOURCE).close(text) if file.endswith("csv") else read(text)
         refused = parsed.landed.filter(pl.col("shareWithResearchAsOfDate").is_null())["person"].to_list()
         newest[case[:2]] = (
             refused,

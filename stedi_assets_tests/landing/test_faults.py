@@ -10,7 +10,8 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from stedi_assets.landing import ingest, reader
-from stedi_assets.records import mixed, staging
+from stedi_assets.records import staging
+from stedi_assets.records.json_reader import JsonReader
 from stedi_assets.resources import LakeIOManager
 from stedi_assets_tests.builders.files import lines
 from stedi_assets_tests.builders.readings_lake import (
@@ -156,10 +157,11 @@ def test_rows_of_a_killed_run_whose_file_is_gone_stay_and_get_an_entry(lake, ful
     assert row_count(lake.land()).passed
 
 
-def parse_all_but_one(*arguments, **how):
-    parsed, settled = mixed.parse_text(*arguments, **how)
-    parsed.landed = parsed.landed[1:]
-    return parsed, settled
+class ForgetfulReader(JsonReader):
+    def close(self, text=b""):
+        parsed = super().close(text)
+        parsed.landed = parsed.landed[1:]
+        return parsed
 
 
 class ForgetfulStaging(staging.Staging):
@@ -168,17 +170,18 @@ class ForgetfulStaging(staging.Staging):
         super().take(part)
 
 
-def parse_one_twice(*arguments, **how):
-    parsed, settled = mixed.parse_text(*arguments, **how)
-    parsed.landed = parsed.landed.vstack(parsed.landed[:1])
-    return parsed, settled
+class RepeatingReader(JsonReader):
+    def close(self, text=b""):
+        parsed = super().close(text)
+        parsed.landed = parsed.landed.vstack(parsed.landed[:1])
+        return parsed
 
 
 @pytest.mark.parametrize(
     ("where", "broken", "rows"),
     [
-        ("stedi_assets.records.read_task.parse_text", parse_all_but_one, 2),
-        ("stedi_assets.records.read_task.parse_text", parse_one_twice, 4),
+        ("stedi_assets.records.read_task.JsonReader", ForgetfulReader, 2),
+        ("stedi_assets.records.read_task.JsonReader", RepeatingReader, 4),
         ("stedi_assets.records.read_task.Staging", ForgetfulStaging, 2),
     ],
 )
@@ -320,11 +323,11 @@ def test_a_file_that_changes_while_it_is_read_waits_for_the_next_run(lake, monke
 
 
 def test_a_bug_of_the_reader_fails_the_run_and_shows_no_record(lake, monkeypatch):
-    def fail(text, *_, **__):
+    def fail(_, text):
         raise ValueError(text.decode())
 
     lake.deliver("a.json", lines(reading(1)))
-    monkeypatch.setattr("stedi_assets.records.read_task.parse_text", fail)
+    monkeypatch.setattr(JsonReader, "close", fail)
     result = lake.land(ok=False)
     assert not result.success
     assert "ann@example.org" not in repr([event.event_specific_data for event in result.all_events])

@@ -89,7 +89,7 @@ def peak_kb():
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1])
 def run(name, size):
-    report = run_task(plan, (FileRange(name, 0, size, size, False, name.endswith(".gz"), True),)).ranges[0].counts
+    report = run_task(plan, (FileRange(name, 0, size, size, False, name.endswith(".gz")),)).ranges[0].counts
     return {"records": report.records, "landed": report.landed, "quarantined": report.quarantined,
             "peak_kb": peak_kb()}
 print(json.dumps([run("small.json", 100), run(name, size)]))

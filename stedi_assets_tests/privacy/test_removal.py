@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stedi_assets.privacy.removal import RemovalError, remove_records
-from stedi_assets.records.csv_rows import parse_csv
-from stedi_assets.records.parse import parse_damaged
+from stedi_assets.records.csv_rows import CsvReader
+from stedi_assets.records.json_reader import JsonReader
 from stedi_assets.records.source import Field, Source
 from stedi_assets_tests.records.test_parse_properties import SOURCE as DAMAGED_SOURCE
 from stedi_assets_tests.records.test_parse_properties import damaged_files
@@ -65,9 +65,7 @@ def without_x(text: bytes, *, is_csv: bool = False) -> bytes | None:
 )
 def test_json(text, expected):
     assert without_x(text) == expected
-    assert rows(parse_damaged(expected, 0, SOURCE, final=True)[0]) == rows(
-        parse_damaged(text, 0, SOURCE, final=True)[0], but=of_x
-    )
+    assert rows(JsonReader(SOURCE).close(expected)) == rows(JsonReader(SOURCE).close(text), but=of_x)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +81,7 @@ def test_json(text, expected):
 )
 def test_csv(text, expected):
     assert without_x(text, is_csv=True) == expected
-    after, before = (parse_csv(each, 0, SOURCE, final=True, header=None)[0] for each in (expected, text))
+    after, before = (CsvReader(SOURCE).close(each) for each in (expected, text))
     assert rows(after) == rows(before, but=of_x)
 
 
@@ -100,7 +98,7 @@ def test_what_kept_broken_records_apart_is_replaced_by_a_newline():
 def test_a_removal_that_would_change_another_record_is_refused():
     # Without the record in its middle this would be one object.
     text = b'{"n": ' + X + B + b"}"
-    assert rows(parse_damaged(text, 0, SOURCE, final=True)[0], but=of_x)[0] == ("b", None)
+    assert rows(JsonReader(SOURCE).close(text), but=of_x)[0] == ("b", None)
     with pytest.raises(RemovalError) as refused:
         without_x(text)
     assert str(refused.value) == ""
@@ -126,7 +124,7 @@ def test_whatever_the_damage_other_records_stay_or_the_file_does(file, numbers):
         positions = sorted([*parsed.landed["source_position"], *parsed.quarantined["source_position"]])
         return {at for number, at in enumerate(positions) if number in numbers}
 
-    before = parse_damaged(text, 0, DAMAGED_SOURCE, final=True)[0]
+    before = JsonReader(DAMAGED_SOURCE).close(text)
     try:
         shortened = remove_records(text, DAMAGED_SOURCE, is_csv=False, doomed=chosen)
     except RemovalError:
@@ -134,6 +132,6 @@ def test_whatever_the_damage_other_records_stay_or_the_file_does(file, numbers):
     if shortened is None:
         assert chosen(before) == set()
     else:
-        after = parse_damaged(shortened, 0, DAMAGED_SOURCE, final=True)[0]
+        after = JsonReader(DAMAGED_SOURCE).close(shortened)
         assert rows(after) == rows(before, but=chosen)
         assert len(shortened) < len(text)

@@ -1,11 +1,17 @@
-"""The three sources as these tests know them, and the folder of shared data."""
+"""The three sources as these tests know them, the folder of shared data, and ways to read a text."""
 
 import os
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from stedi_assets.records.source import Field, Rule, Source
+from stedi_assets.records.json_reader import _add_whole, _Lines
+from stedi_assets.records.outcome import Outcome
+from stedi_assets.records.source import Field, Parsed, Rule, Source
+from stedi_assets.records.text_reader import TextReader
 
 CUSTOMER = Source(
     "customer",
@@ -51,3 +57,23 @@ def shared(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"no shared data at {path}: set STEDI_TEST_SHARED")
     return path
+
+
+def read_fast(text: bytes, source: Source, offset: int = 0) -> Parsed | None:
+    """What the fast way alone reads of a text of JSON lines; None if it refuses the text."""
+    outcome = Outcome(source, text, offset)
+    return outcome.parsed() if _add_whole(outcome, _Lines.of(text)) else None
+
+
+def read_in_pieces(reader: TextReader, text: bytes, cuts: list[int]) -> Parsed:
+    """What a reader gives of a text that it gets piece by piece, put together."""
+    places = [0, *sorted(cut for cut in cuts if cut < len(text)), len(text)]
+    pieces = [text[start:end] for start, end in pairwise(places)]
+    parts = [*map(reader.feed, pieces[:-1]), reader.close(pieces[-1])]
+    return Parsed(
+        landed=pl.concat([part.landed for part in parts]),
+        quarantined=pl.concat([part.quarantined for part in parts]),
+        records=sum(part.records for part in parts),
+        repaired=dict(sum((Counter(part.repaired) for part in parts), Counter())),
+        drift=dict(sum((Counter(part.drift) for part in parts), Counter())),
+    )

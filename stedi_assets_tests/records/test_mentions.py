@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stedi_assets.records.csv_rows import parse_csv
+from stedi_assets.records.csv_rows import CsvReader
 from stedi_assets.records.identity import device_of, person_of
+from stedi_assets.records.json_reader import JsonReader
 from stedi_assets.records.mentions import mentions_in, with_mentions
-from stedi_assets.records.parse import parse_damaged
 from stedi_assets_tests.records.sources import CUSTOMER
 from stedi_assets_tests.shares import drawn, examples
 
@@ -242,7 +242,7 @@ HEADER = b"serialNumber,EMAIL,lastUpdateDate,shareWithResearchAsOfDate\n"
     ],
 )
 def test_a_csv_row_names_what_its_columns_hold(row, expected):
-    parsed, *_ = parse_csv(HEADER + row.encode() + b"\n", 0, CUSTOMER, final=True, header=None)
+    parsed = CsvReader(CUSTOMER).close(HEADER + row.encode() + b"\n")
 
     assert parsed.quarantined.select("persons", "devices", "snapshot_at").rows() == [expected]
 
@@ -250,7 +250,7 @@ def test_a_csv_row_names_what_its_columns_hold(row, expected):
 def test_a_csv_row_names_what_columns_of_like_names_hold():
     header = b'lastUpdateDate, "serial_number","Customer E-Mail",previous_lastUpdateDate\n'
     row = f"x,S 1,neill @x.org,{T0}\n".encode()
-    parsed, *_ = parse_csv(header + row, 0, CUSTOMER, final=True, header=None)
+    parsed = CsvReader(CUSTOMER).close(header + row)
 
     assert parsed.quarantined.select("persons", "devices", "snapshot_at").rows() == [
         (["neill @x.org", "neill@x.org"], ["s 1"], None)
@@ -273,7 +273,7 @@ def test_a_quarantined_record_names_whom_it_would_name_if_it_landed(email, seria
         "shareWithResearchAsOfDate": False,
     }
     text = json.dumps(record, ensure_ascii=ascii_only)
-    parsed, _ = parse_damaged(text.encode(), 0, CUSTOMER, final=True)
+    parsed = JsonReader(CUSTOMER).close(text.encode())
     (found,) = parsed.quarantined.to_dicts()
 
     assert person_of(email) in found["persons"]

@@ -7,13 +7,15 @@ import pytest
 from stedi_assets.records import split
 from stedi_assets.records.split import split_records
 
+REQUIRED = frozenset({"a"})
+
 
 def texts(window: bytes, *, final: bool = True) -> list[bytes]:
-    return [window[start:end] for start, end, _ in split_records(window, final=final).spans]
+    return [window[start:end] for start, end, _ in split_records(window, REQUIRED, final=final).spans]
 
 
 def kinds(window: bytes) -> list[str]:
-    return [kind for *_, kind in split_records(window, final=True).spans]
+    return [kind for *_, kind in split_records(window, REQUIRED, final=True).spans]
 
 
 A, B = b'{"a": 1}', b'{"b": "}{,\\"[]"}'
@@ -108,8 +110,26 @@ def test_what_follows_a_record_cut_after_a_colon_is_a_record():
     assert texts(nested + b"\n" + A) == [b'{"n": {"a":', b'{"a":1}', b'"b":', A]
 
 
+@pytest.mark.parametrize("between", [b"\n", b",\n", b" ,\r\n\n"])
+def test_records_on_lines_are_records_though_an_object_is_around_them(between):
+    """Whatever is before such lines can be read without them: so a large file can be read in many places at once."""
+    outer = b'{"n": {"a": 1}, "m": ['
+    lines = between.join([A, A, A]) + b"\n"
+    assert texts(outer + b"\n" + lines + b"]}\n" + A) == [outer, A, A, A, b"}", A]
+    for size in range(len(outer + lines)):
+        cut_off = split_records((outer + b"\n" + lines)[:size], REQUIRED, final=False)
+        assert cut_off.spans[:1] in ([], [(0, len(outer), "broken")])
+
+
+@pytest.mark.parametrize("line", [B, b" " + A])
+def test_lines_that_are_no_records_of_the_source_do_not_leave_the_object_around_them(line):
+    record = b'{"m": [\n' + line + b",\n" + line + b"\n]}"
+    assert texts(record + b"\n" + A)[-1] == A
+    assert texts(record + b"\n" + A)[0].startswith(record[: 12 + len(line)])
+
+
 def test_separators_are_counted():
-    found = split_records(b"\xef\xbb\xbf[" + A + A + b",\n" + A + b"\n]\x1e", final=True)
+    found = split_records(b"\xef\xbb\xbf[" + A + A + b",\n" + A + b"\n]\x1e", REQUIRED, final=True)
     assert {k: n for k, n in found.separators.items() if n} == {
         "array": 1, "bom": 1, "comma": 1, "glued": 1, "record_separator": 1
     }  # fmt: skip
@@ -117,20 +137,22 @@ def test_separators_are_counted():
 
 def test_what_more_text_could_change_is_left():
     assert texts(A + b"\n" + B[:5], final=False) == [A]
-    assert split_records(A + b"\n" + B[:5], final=False).consumed == len(A) + 1
-    assert split_records(A + b"\n" + B, final=False).consumed == len(A) + 1  # it may turn out to be glued
-    assert split_records(A + b"\n" + B + b"\n", final=False).consumed == len(A) + len(B) + 2
+    assert split_records(A + b"\n" + B[:5], REQUIRED, final=False).consumed == len(A) + 1
+    assert (
+        split_records(A + b"\n" + B, REQUIRED, final=False).consumed == len(A) + 1
+    )  # it may turn out to be glued
+    assert split_records(A + b"\n" + B + b"\n", REQUIRED, final=False).consumed == len(A) + len(B) + 2
 
 
 def test_a_record_longer_than_the_limit_is_cut_into_pieces(monkeypatch):
     monkeypatch.setattr(split, "MAX_RECORD_BYTES", 100)
     line = b'{"a": "' + b"x" * 240
-    found = split_records(line + b"\n" + A, final=True)
+    found = split_records(line + b"\n" + A, REQUIRED, final=True)
     assert [(s, e, k) for s, e, k in found.spans] == [
         (0, 100, "too_long"), (100, 200, "too_long"), (200, 247, "other"), (248, 256, "object")
     ]  # fmt: skip
-    assert split_records(line[:99], final=False).consumed == 0
-    assert split_records(line[:201], final=False).consumed == 200
+    assert split_records(line[:99], REQUIRED, final=False).consumed == 0
+    assert split_records(line[:201], REQUIRED, final=False).consumed == 200
 
 
 def test_a_record_of_ten_megabytes_is_a_record():
@@ -183,7 +205,7 @@ def test_work_grows_no_faster_than_hostile_text(unit, monkeypatch):
             for name in ("_FLAT_OBJECT", "_GAP_AND_FLAT_OBJECT", "_SEPARATORS", "_TOKEN", "_POSSIBLE_END"):
                 patch.setattr(split, name, Counted(getattr(split, name), tally))
             text = b'{"a":1,' + unit * units
-            assert covered(text, split_records(text, final=True)) == len(text)
+            assert covered(text, split_records(text, REQUIRED, final=True)) == len(text)
         return sum(tally)
 
     assert work(4000) < 2.2 * work(2000) + 1000
@@ -223,4 +245,4 @@ def test_every_byte_is_in_one_span_or_is_a_separator():
     generator = random.Random(3)
     for _ in range(3000):
         text = b"".join(generator.choices(pieces, k=generator.randint(0, 40)))
-        assert covered(text, split_records(text, final=True)) == len(text)
+        assert covered(text, split_records(text, REQUIRED, final=True)) == len(text)
