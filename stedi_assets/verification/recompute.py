@@ -7,19 +7,20 @@ The tables computed here have the names of the published ones with ``due_`` befo
 from __future__ import annotations
 
 import hmac
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+
+from stedi_assets.contracts.models import CONTRACTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import duckdb
 
-_CUSTOMER = (
-    '"customerName", "email", "phone", "birthDay", "serialNumber", "registrationDate", "lastUpdateDate", '
-    '"shareWithResearchAsOfDate", "shareWithPublicAsOfDate", "shareWithFriendsAsOfDate", person, device'
-)
+# What decides about a customer snapshot; the other columns only tell equal snapshots apart.
+_DECIDES = {"person", "device", "lastUpdateDate", "shareWithResearchAsOfDate"}
 # Whoever has refused in a newest snapshot, or may have in a record that nobody can read.
 _OUTSIDE = """
 CREATE TABLE due_outside AS
@@ -35,9 +36,9 @@ FROM named LEFT JOIN newest ON newest.person = named.person
 WHERE NOT coalesce(named.snapshot_at < newest.at, false)
 """
 # Ties of everything that counts are told apart by the other fields: nulls last, as the transform does.
-_TRUSTED = f"""
+_TRUSTED = """
 CREATE TABLE due_customer_trusted AS
-SELECT {_CUSTOMER}
+SELECT {customer}
 FROM (
     SELECT *, row_number() OVER (
         PARTITION BY person, device
@@ -45,16 +46,14 @@ FROM (
             "lastUpdateDate" DESC,
             coalesce("shareWithResearchAsOfDate" > 0, false),
             "shareWithResearchAsOfDate" DESC NULLS LAST,
-            "customerName" ASC NULLS LAST, "email" ASC NULLS LAST, "phone" ASC NULLS LAST,
-            "birthDay" ASC NULLS LAST, "serialNumber" ASC NULLS LAST, "registrationDate" ASC NULLS LAST,
-            "shareWithPublicAsOfDate" ASC NULLS LAST, "shareWithFriendsAsOfDate" ASC NULLS LAST
+            {other_fields}
     ) AS place
     FROM customer_landing
 )
 WHERE place = 1
     AND coalesce("shareWithResearchAsOfDate" > 0, false)
     AND person NOT IN (SELECT person FROM due_outside)
-"""  # noqa: S608 - names of ours
+"""
 _SINCE = """
 CREATE TABLE due_since AS
 SELECT person, max("shareWithResearchAsOfDate") AS since FROM due_customer_trusted GROUP BY person
@@ -66,11 +65,11 @@ FROM accelerometer_landing INNER JOIN due_since USING (person)
 WHERE NOT {consent_from_date} OR "timestamp" >= since
 GROUP BY person, "timestamp", x, y, z
 """
-_CURATED = f"""
+_CURATED = """
 CREATE TABLE due_customer_curated AS
-SELECT {_CUSTOMER} FROM due_customer_trusted
+SELECT {customer} FROM due_customer_trusted
 WHERE person IN (SELECT person FROM due_accelerometer_trusted)
-"""  # noqa: S608 - names of ours
+"""
 # A device that somebody outside has, or may have by a record that nobody can read.
 _WITHHELD = """
 CREATE TABLE due_withheld AS
@@ -141,9 +140,14 @@ def compute_due(
         policies: The policies under which the published tables were made.
         key: The key of pseudonyms; without it people have their addresses in the place of pseudonyms, in memory.
     """
-    consent_from_date = "true" if policies.get("consent_from_date") else "false"
+    customer = CONTRACTS["customer_trusted"].column_names
+    words = {
+        "{consent_from_date}": "true" if policies.get("consent_from_date") else "false",
+        "{customer}": ", ".join(f'"{name}"' for name in customer),
+        "{other_fields}": ", ".join(f'"{name}" ASC NULLS LAST' for name in customer if name not in _DECIDES),
+    }
     for statement in (_OUTSIDE, _TRUSTED, _SINCE, _READINGS, _CURATED, _WITHHELD, _STEPS):
-        connection.execute(statement.replace("{consent_from_date}", consent_from_date))
+        connection.execute(reduce(lambda text, word: text.replace(*word), words.items(), statement))
     _make_keys(connection, key)
     connection.execute(_MATCHED_ON_TIMESTAMP if policies.get("ml_match") == "timestamp" else _MATCHED)
 
