@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from stedi_assets import cli
 from stedi_assets.settings import get_settings
@@ -19,9 +20,13 @@ from stedi_assets_tests.aws_lake import new_lake, s3_server
 from stedi_assets_tests.builders.graph import Graph, KeptLake
 from stedi_assets_tests.builders.three_people import deliver_three_people
 from stedi_assets_tests.builders.worlds import World, draw_worlds, landing_rows
+from stedi_assets_tests.shares import PROVE
 
 # The S3 and Glue server, and lakes in it: of one module, fixtures of all.
 __all__ = ["new_lake", "s3_server"]
+
+# Here, since Hypothesis asks for the profile before any test is imported.
+settings.register_profile(PROVE, settings.get_profile("default"))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ from hypothesis import settings
 # Of drawn examples, `make test` takes one in so many; `make prove` asks for all by this profile of Hypothesis.
 ONE_IN = 4
 PROVE = "prove"
-settings.register_profile(PROVE, settings.get_profile("default"))
 
 STABLE = settings(derandomize=True, deadline=None, database=None)
 
