@@ -5,6 +5,7 @@ meets Dagster. An error of ours or of AWS becomes a failure of a run here, too.
 """
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import dagster as dg
 
 from stedi_assets.contracts.contract import Contract
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.engine.probes import EngineError
 from stedi_assets.engine.session import SparkEngine
 from stedi_assets.errors import StediError
 from stedi_assets.lake.aws_errors import explain, is_transient
@@ -23,41 +25,58 @@ from stedi_assets.lake.pinned import PinnedSnapshots
 from stedi_assets.lake.publication import RUN_ID, PublishConflictError, Staged, publish
 from stedi_assets.lake.snapshot import Snapshot
 from stedi_assets.privacy.pseudonym import KEY_FINGERPRINT, fingerprint, pseudonym_key
-from stedi_assets.settings import PREFIX, Settings
-from stedi_assets.text import markdown_table, megabytes
+from stedi_assets.settings import PREFIX, Settings, SettingsError
+from stedi_assets.text import counted, markdown_table, megabytes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# Clients try again for some seconds by themselves; this is for what takes longer. Bad data is never tried again.
+# Clients try again for some seconds by themselves; this is for what takes longer. The wait doubles, and runs that
+# failed together do not come back together. Bad data, wrong configuration and bugs are never tried again.
 RETRIES, RETRY_AFTER_SECONDS = 2, 30
+# How the message of a failure begins, beside what ``assets.lake_table`` says of data and code.
+NO_ANSWER, CONFIGURATION = "Storage did not answer", "Configuration"
 # How often a step is computed again since another run published what it depends on.
 ATTEMPTS_AGAIN = 4
 
 
 @contextmanager
-def failing_clearly(lake: Lake, what: str) -> Iterator[None]:
+def failing_clearly(lake: Lake, what: str, attempt: int = 0) -> Iterator[None]:
     """Turn an error into a failure whose message is for the user; a bug keeps its class and its stack.
 
-    An error of ours bears such a message, and one of AWS is explained. A fault of network or storage asks Dagster to
-    try the step again. What an engine says of an error is left out of the event log, since it may quote a row.
+    The message begins with the kind of the failure. A fault of network or storage asks Dagster to try the step again.
+    What an engine says of an error is left out of the event log, since it may quote a row.
 
     Args:
         lake: The lake.
         what: What is being done, by the name of its table or op.
+        attempt: How often Dagster has tried the step before.
     """
     try:
         yield
     except StediError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+        raise dg.Failure(f"{_kind(error)}: {error}", allow_retries=False) from error
     except Exception as error:
-        message = explain(error, lake.uri) or _without_quotation(error, what)
+        if is_transient(error):
+            tried = f"{NO_ANSWER}: tried {counted(attempt + 1, 'time')}"
+            failure = dg.Failure(f"{tried}: {explain(error, lake.uri)}").with_traceback(error.__traceback__)
+            wait = RETRY_AFTER_SECONDS * 2**attempt * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+            raise dg.RetryRequested(RETRIES, wait) from failure
+        explained = explain(error, lake.uri)
+        message = f"{CONFIGURATION}: {explained}" if explained else _without_quotation(error, what)
         if message is None:
             raise
-        failure = dg.Failure(message).with_traceback(error.__traceback__)
-        if is_transient(error):
-            raise dg.RetryRequested(RETRIES, RETRY_AFTER_SECONDS) from failure
-        raise failure from None
+        raise dg.Failure(message).with_traceback(error.__traceback__) from None
+
+
+def _kind(error: StediError) -> str:
+    if isinstance(error, PublishConflictError):
+        return "Another run was first"
+    return (
+        CONFIGURATION
+        if isinstance(error, SettingsError | EngineError)
+        else "The lake cannot be used as it is"
+    )
 
 
 @contextmanager
@@ -72,7 +91,7 @@ def computed_again(snapshots: PinnedSnapshots, what: str, attempt: int) -> Itera
         attempt: How often Dagster has tried the step before.
     """
     try:
-        with failing_clearly(snapshots.lake, what):
+        with failing_clearly(snapshots.lake, what, attempt):
             yield
     except dg.Failure as failure:
         if not isinstance(failure.__cause__, PublishConflictError) or attempt >= ATTEMPTS_AGAIN:
@@ -151,7 +170,8 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     def load_input(self, context: dg.InputContext) -> "DataFrame":
         """The table as this run sees it."""
-        with failing_clearly(self.lake, context.asset_key.path[-1]):
+        attempt = context.step_context.previous_attempt_count
+        with failing_clearly(self.lake, context.asset_key.path[-1], attempt):
             if (contract := CONTRACTS.get(context.op_def.name)) is not None:
                 # The base before the inputs: whoever publishes between the two is noticed.
                 self.snapshots.base(contract)

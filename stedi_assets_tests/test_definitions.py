@@ -192,3 +192,22 @@ def test_the_resources_say_which_lake_and_policies_are_in_force_and_no_secret(sa
 def test_runs_stay_in_one_process(sail_engine):
     """An engine for each step would cost five times the whole run."""
     assert build_definitions(Settings(), sail_engine).executor is dg.in_process_executor
+
+
+@pytest.mark.parametrize("job", ["refresh", "ingest"])
+def test_the_launchpad_says_what_a_run_may_be_told(sail_engine, job):
+    resolved = build_definitions(Settings(), sail_engine).resolve_job_def(job)
+    for source in ("customer", "accelerometer", "step_trainer"):
+        config = resolved.get_node_named(f"{source}_ingest").definition.config_schema.config_type
+        assert config.fields["full_refresh"].description
+
+
+def test_the_jobs_that_can_be_run(sail_engine):
+    jobs = {job.name: job for job in build_definitions(Settings(), sail_engine).jobs or ()}
+    assert set(jobs) == {"refresh", "ingest", "retention", "enforce_consent"}
+    assert all(job.description for job in jobs.values())
+
+
+def test_every_table_is_expected_to_be_fresh_and_nothing_that_others_deliver(specs):
+    fresh = {name for name, spec in specs.items() if spec.freshness_policy}
+    assert fresh == set(TABLES)

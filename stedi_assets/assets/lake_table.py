@@ -23,6 +23,7 @@ from stedi_assets import transforms
 from stedi_assets.assets.files_read import triggered_by
 from stedi_assets.assets.metadata import FRESHNESS, KINDS_OF_TABLES, OWNERS, about, definition_metadata
 from stedi_assets.checks import (
+    CODE_IS_AT_FAULT,
     CONTRACT_DESCRIPTION,
     ROW_COUNT_DESCRIPTION,
     Candidate,
@@ -192,10 +193,11 @@ def raise_if_blocked(outcomes: Mapping[str, CheckOutcome], table: str) -> None:
     Raises:
         dg.Failure: A check blocks; what is published stays as it was. A retry would find the same rows.
     """
-    if failed := [
-        f"{name} failed: {outcome.description}" for name, outcome in outcomes.items() if outcome.blocks
-    ]:
-        raise dg.Failure(f"{table}: {' '.join(failed)}", allow_retries=False)
+    if blocked := {name: outcome for name, outcome in outcomes.items() if outcome.blocks}:
+        failed = [f"{name} failed: {outcome.description}" for name, outcome in blocked.items()]
+        is_bug = all(CODE_IS_AT_FAULT in outcome.to_do for outcome in blocked.values())
+        kind = "Bug" if is_bug else "Bad data"
+        raise dg.Failure(f"{kind}: {table}: {' '.join(failed)}", allow_retries=False)
 
 
 def _require_checks(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from stedi_assets import records
 from stedi_assets.assets.files_read import tell_files_read
@@ -48,13 +49,11 @@ _LEDGER = CONTRACTS["landing_files"]
 
 
 class LandingConfig(dg.Config):
-    """Run configuration of the landing tables.
+    """Run configuration of the landing tables, as the launchpad shows it."""
 
-    Attributes:
-        full_refresh: Read every file again and rebuild the tables from the raw files.
-    """
-
-    full_refresh: bool = False
+    full_refresh: bool = Field(
+        default=False, description="Read every file again, and rebuild both tables from the raw files."
+    )
 
 
 def landing_assets(source: str) -> dg.AssetsDefinition:

@@ -121,6 +121,10 @@ def is_whole(found: Tables, *states: Tables) -> bool:
 
 def says_why(result: dg.ExecuteInProcessResult) -> bool:
     told = failures(result)
+    assert all(
+        text.startswith(("Storage did not answer: tried ", "The lake cannot be used as it is: "))
+        for text in told
+    ), told
     ours = ("nothing answers at", "the engine could not reach", "AWS could not answer", "was never published")
     return bool(told) and all(any(part in text for part in ours) for text in told)
 

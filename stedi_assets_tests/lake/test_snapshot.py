@@ -71,8 +71,9 @@ def test_a_withdrawal_in_a_damaged_file_is_not_undone(engine, kept_three_people,
     before = graph.snapshots()
     [told] = failures(graph.run("customer_trusted", ok=False))
     assert told == (
-        f"customer_landing: 1 of 2 data files are missing or damaged, such as {withdrawal}: restore them from a "
-        "backup, or read every raw file of the source again, with full_refresh (docs/move-a-lake.md)"
+        "The lake cannot be used as it is: customer_landing: 1 of 2 data files are missing or damaged, such as "
+        f"{withdrawal}: restore them from a backup, or read every raw file of the source again, with full_refresh "
+        "(docs/move-a-lake.md)"
     )
     assert graph.snapshots() == before
 
