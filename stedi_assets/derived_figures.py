@@ -117,7 +117,7 @@ def matched_readings(candidate: Candidate, outcomes: Outcomes) -> dict[str, Any]
         "people": found["people"],
         "moments": found["moments"],
         "readings_matched": found["readings"],
-        "percent_of_readings_matched": percent(found["readings"], rows["accelerometer_trusted"]),
+        "percent_matched": percent(found["readings"], rows["accelerometer_trusted"]),
         "pairs_per_step": round(candidate.rows / (rows["step_trainer_trusted"] or 1), 4),
         "pairs_per_reading": round(candidate.rows / (rows["accelerometer_trusted"] or 1), 4),
         "consent_funnel": _funnel(funnel),
@@ -141,8 +141,5 @@ def _people_of(candidate: Candidate, table: str) -> int:
 def _funnel(steps: Mapping[str, int]) -> dg.MarkdownMetadataValue:
     """How many people are left at each step, as a picture."""
     first = next(iter(steps.values()))
-    rows = (
-        (step, bar(people, first), f"{people:,}", f"{percent(people, first):.1f}%")
-        for step, people in steps.items()
-    )
-    return dg.MetadataValue.md(markdown_table(("people who", "", "people", "share"), rows))
+    rows = ((step, f"{people:,}", bar(people, first)) for step, people in steps.items())
+    return dg.MetadataValue.md(markdown_table(("people who", "people", ""), rows))

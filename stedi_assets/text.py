@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable, Sequence
 
-_BAR_WIDTH = 15
+_BAR_WIDTH = 12
 
 
 def printable(text: str) -> str:
