@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from stedi_assets.errors import StediError
+from stedi_assets.records.envelope import without_envelope
 from stedi_assets.records.read_task import reader_of
 from stedi_assets.records.split import BOM, Kind, split_records
 
@@ -53,7 +54,7 @@ def remove_records(
     if not gone:
         return None
     kept = _records(before, gone)
-    spans = [] if is_csv else split_records(text, source.required_names(), final=True).spans
+    spans = [] if is_csv else _spans(text, source)
     for cuts, filling in (
         # As if the records had never been delivered.
         (_row_cuts(text, before, gone) if is_csv else _cuts_with_separators(text, spans, gone), b""),
@@ -65,6 +66,10 @@ def remove_records(
         if all(one.equals(other) for one, other in zip(kept, after, strict=True)):
             return shortened
     raise RemovalError
+
+
+def _spans(text: bytes, source: Source) -> list[tuple[int, int, Kind]]:
+    return split_records(without_envelope(text, source), source.required_names(), final=True).spans
 
 
 def _parse(text: bytes, source: Source, *, is_csv: bool) -> Parsed:

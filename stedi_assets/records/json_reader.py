@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from stedi_assets.records.cuts import MAX_LINE_BYTES
+from stedi_assets.records.envelope import Unwrapper
 from stedi_assets.records.json_objects import add_damaged, add_plain
 from stedi_assets.records.split import MAX_RECORD_BYTES
 from stedi_assets.records.text_reader import TextReader
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stedi_assets.records.outcome import Outcome
+    from stedi_assets.records.source import Parsed, Source
 
     _Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -33,6 +35,19 @@ _RARE = 0.01
 
 class JsonReader(TextReader):
     """Reads JSON, whatever state it is in, from the beginning of a file or from a cut."""
+
+    def __init__(self, source: Source, offset: int = 0) -> None:
+        super().__init__(source, offset)
+        self._unwrapper = Unwrapper(source) if offset == 0 else None
+
+    def _read(self, text: bytes, *, final: bool) -> Parsed:
+        if self._unwrapper is None:
+            return super()._read(text, final=final)
+        was_enveloped = self._unwrapper.is_enveloped
+        parsed = super()._read(self._unwrapper.pass_on(text, final=final), final=final)
+        if self._unwrapper.is_enveloped and not was_enveloped:
+            parsed.repaired["envelope"] = 1
+        return parsed
 
     def _settle(self, outcome: Outcome, *, final: bool) -> int:
         window = outcome.window

@@ -26,6 +26,7 @@ from stedi_assets.records.content import HEAD_BYTES, ContentError, open_text
 from stedi_assets.records.counts import Counts
 from stedi_assets.records.csv_rows import CsvReader
 from stedi_assets.records.cuts import first_cut
+from stedi_assets.records.envelope import head_of
 from stedi_assets.records.json_reader import JsonReader
 from stedi_assets.records.staging import Staging
 
@@ -209,7 +210,7 @@ def _parsed(plan: ReadPlan, file_range: FileRange, filesystem: fsspec.AbstractFi
     address = f"{plan.lake}/{file_range.file}"
     if not file_range.is_whole:
         read = partial(filesystem.cat_file, address)
-        if _is_plain_json(read(0, HEAD_BYTES), file_range):
+        if _is_plain_json(read(0, HEAD_BYTES), file_range, plan.source):
             yield from _parse_range(plan, file_range, read)
             return
         if file_range.start > 0:
@@ -220,12 +221,13 @@ def _parsed(plan: ReadPlan, file_range: FileRange, filesystem: fsspec.AbstractFi
         yield from read_all(text, reader, plan.sizes, most=file_range.size if content.is_plain else None)
 
 
-def _is_plain_json(head: bytes, file_range: FileRange) -> bool:
+def _is_plain_json(head: bytes, file_range: FileRange, source: Source) -> bool:
+    """Whether a range of the file can be read alone: not if the file is packed, or the range is of an envelope."""
     try:
         content, _ = open_text(io.BytesIO(head), is_csv=file_range.is_csv, is_packed=file_range.is_packed)
     except ContentError:
         return False
-    return content.is_plain and not content.is_csv
+    return content.is_plain and not content.is_csv and head_of(head, source, final=False) <= 0
 
 
 def _parse_range(

@@ -52,6 +52,7 @@ REPAIRS: dict[str, str] = {
     "iso_time": "records with a time in ISO 8601, to the millisecond and with its zone",
     "wrapped": "records that are the one member of an object, such as `Item` in an export of DynamoDB",
     "dynamodb": 'records with values as DynamoDB writes them, such as `{"S": "text"}`',
+    "envelope": 'files of one object that has the records in an array, such as `{"Items": […]}`',
     "csv": "records read from CSV rows",
 }
 

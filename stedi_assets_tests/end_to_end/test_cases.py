@@ -35,6 +35,7 @@ CASES = {
     "07-csv-second-header-other-order": ({"customer_landing": 4, "customer_trusted": 3}, {}),
     "11-utf16": ({"customer_landing": 3, "accelerometer_landing": 30, "customer_trusted": 3, ML: 30}, {}),
     "12-gzip-without-gz": ({"accelerometer_landing": 900}, {}),
+    "13-wrapper": ({"accelerometer_landing": 30, "step_trainer_landing": 30, ML: 30}, {}),
     "14-no-extension": ({"customer_landing": 3, "accelerometer_landing": 30, ML: 30}, {}),
     # Every time lost its last seven digits.
     "17-excel-scientific": ({"accelerometer_landing": 0}, {}),

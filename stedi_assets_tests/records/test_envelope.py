@@ -1,0 +1,117 @@
+"""Objects around the records of a file, and objects that are records themselves."""
+
+import json
+
+import pytest
+
+from stedi_assets.privacy.removal import remove_records
+from stedi_assets.records.counts import Counts
+from stedi_assets.records.envelope import ENVELOPE_BYTES, UNDECIDED, head_of, without_envelope
+from stedi_assets.records.json_reader import JsonReader
+from stedi_assets_tests.records.sources import ACCELEROMETER
+
+READING = {"user": "ann@example.org", "timestamp": 1655564376361, "x": 0.5, "y": -0.25, "z": 0.125}
+READINGS = [READING | {"timestamp": READING["timestamp"] + number} for number in range(3)]
+ENVELOPES = [
+    {"Items": READINGS},
+    {"Items": READINGS, "Count": 3, "ScannedCount": 3, "ConsumedCapacity": None},
+    {"Count": 3, "Items": READINGS, "LastEvaluatedKey": {"id": "x"}},
+    {"meta": {"page": {"number": 1, "of": [1, 2]}}, "links": [], "tags": ["a"], "data": READINGS},
+    {"data": READINGS, "\u00e9": 'a "quoted" ]} text'},
+]
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_what_is_around_the_records_is_blank_and_the_records_stay_where_they_are(envelope, indent):
+    text = ("\ufeff" + json.dumps(envelope, indent=indent, ensure_ascii=False) + "\r\n").encode()
+    bare = without_envelope(text, ACCELEROMETER)
+    assert len(bare) == len(text)
+    assert json.loads(b"[" + bare + b"]") == READINGS
+    assert bare.index(b'{"user"' if indent is None else b'"user"') == text.index(
+        b'{"user"' if indent is None else b'"user"'
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(READING),
+        json.dumps(READING | {"tags": [{"user": "bob@example.org"}]}),
+        json.dumps({"tags": [{"k": 1}]} | READING),
+        json.dumps({"Item": READING}),
+        json.dumps({"Items": ["a", 1]}),
+        json.dumps({"Items": [], "User": "ann@example.org"}),
+        json.dumps(READINGS),
+        '{"Items": }',
+        "{]",
+        "junk",
+    ],
+)
+def test_what_is_no_envelope_is_left_as_it_is(text):
+    assert without_envelope(text.encode(), ACCELEROMETER) == text.encode()
+
+
+def test_an_envelope_without_records_has_none():
+    assert not without_envelope(b'{"Items": [], "Count": 0}\n', ACCELEROMETER).strip()
+
+
+def test_an_envelope_is_seen_as_soon_as_its_first_record_is():
+    text = json.dumps({"meta": {"a": [1]}, "data": READINGS}).encode()
+    found = [head_of(text[:end], ACCELEROMETER, final=False) for end in range(len(text))]
+    head = text.index(b'{"user"')
+    assert set(found) == {UNDECIDED, head}
+    assert found == sorted(found)
+    assert head_of(b'{"a": "' + b"x" * ENVELOPE_BYTES, ACCELEROMETER, final=False) == 0
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES)
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+def test_an_envelope_is_the_same_however_its_text_is_divided(envelope, size):
+    text = json.dumps(envelope, indent=1, ensure_ascii=False).encode()
+    reader, landed, counts = JsonReader(ACCELEROMETER), [], Counts()
+    for start in range(0, len(text), size):
+        parsed = reader.feed(text[start : start + size])
+        landed, counts = landed + parsed.landed.rows(), counts + Counts.of(parsed)
+    parsed = reader.close()
+    landed, counts = landed + parsed.landed.rows(), counts + Counts.of(parsed)
+    assert [row[:5] for row in landed] == [tuple(reading.values()) for reading in READINGS]
+    assert (counts.records, counts.quarantined) == (3, 0)
+    assert counts.repaired == {"envelope": 1, "comma": 2, "pretty_printed": 3}
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (",\n", ":")])
+def test_an_envelope_of_any_size_is_read_in_bounded_memory(separators):
+    readings = [READING | {"timestamp": READING["timestamp"] + number} for number in range(20_000)]
+    text = (
+        json.dumps({"Items": readings, "Count": len(readings)})
+        .replace("}, {", "}" + separators[0] + "{")
+        .encode()
+    )
+    reader, landed = JsonReader(ACCELEROMETER), 0
+    for start in range(0, len(text), 100_000):
+        parsed = reader.feed(text[start : start + 100_000])
+        landed += parsed.landed.height
+        assert parsed.quarantined.is_empty()
+        assert len(reader._rest) < 200_000
+    parsed = reader.close()
+    assert (landed + parsed.landed.height, parsed.quarantined.height) == (20_000, 0)
+
+
+def test_a_person_is_taken_out_of_an_envelope_and_the_rest_stays():
+    bob = READING | {"user": "bob@example.org"}
+    for kept in ([READING], [READING, READING], []):
+        text = json.dumps({"Items": [bob, *kept, bob], "Count": 2}).encode()
+        left = remove_records(
+            text,
+            ACCELEROMETER,
+            is_csv=False,
+            doomed=lambda parsed: {
+                at
+                for who, at in parsed.landed.select("person", "source_position").rows()
+                if who.startswith("bob")
+            },
+        )
+        assert left is not None
+        assert b"bob@" not in left
+        assert json.loads(left) == {"Items": kept, "Count": 2}
