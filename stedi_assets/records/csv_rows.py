@@ -31,17 +31,32 @@ if TYPE_CHECKING:
     from stedi_assets.records.outcome import Outcome
     from stedi_assets.records.source import Field
 
-# A quote opens a quoted field only at the field's beginning, and one that closes it ends the field.
-_QUOTED = rb'"[^"]*+(?:""[^"]*+)*+"'
-_FIELD = rb'(?:%s(?=[,\r\n]|\Z)|[^",\r\n][^,\r\n]*+|(?=[,\r\n]|\Z))' % _QUOTED
-# A row ends at CR, too: text of an old Mac has no other line end.
-_ROW = re.compile(rb"%s(?:,%s)*+(?=[\r\n]|\Z)" % (_FIELD, _FIELD))
-# A quoted field that the end of the text cuts, perhaps between its last quote and a second one.
-_OPEN_ROW = re.compile(rb'(?:%s,)*+"[^"]*+(?:""[^"]*+)*+"?\Z' % _FIELD)
-_BLANK_LINES = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*+[\r\n])*+(?:[ \t]*+\Z)?")
-_LINE_END = re.compile(rb"[\r\n]")
-_VALUE = re.compile(r'(?:\A|,)(?:"((?:[^"]|"")*+)"|([^,]*+))')
+# A quote opens a quoted field only at the field's beginning, blanks before it aside, and one that closes it ends the
+# field.
+_QUOTED = rb' *+"[^"]*+(?:""[^"]*+)*+" *+'
+_OPEN = rb' *+"[^"]*+(?:""[^"]*+)*+"?+ *+\Z'
 
+
+class _Rows:
+    """The patterns of rows whose fields a separator parts."""
+
+    def __init__(self, separator: str) -> None:
+        mark = re.escape(separator.encode())
+        end = rb"(?=[%s\r\n]|\Z)" % mark
+        field = rb"(?:%s%s|(?! *+\")[^%s\r\n]++|%s)" % (_QUOTED, end, mark, end)
+        # A row ends at CR, too: text of an old Mac has no other line end.
+        self.row = re.compile(rb"%s(?:%s%s)*+(?=[\r\n]|\Z)" % (field, mark, field))
+        # A quoted field that the end of the text cuts, perhaps between its last quote and a second one.
+        self.open_row = re.compile(rb"(?:%s%s)*+%s" % (field, mark, _OPEN))
+        other = re.escape(separator)
+        self.value = re.compile(rf'(?:\A|{other})(?: *+"((?:[^"]|"")*+)" *+|([^{other}]*+))')
+
+
+_ROWS = {separator: _Rows(separator) for separator in (",", ";", "\t", "|")}
+_BLANK_LINES = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*+[\r\n])*+(?:[ \t]*+\Z)?")
+# By which Excel is told the separator.
+_SEPARATOR_LINE = re.compile(rb'"?sep=[,;\t|]"?', re.IGNORECASE)
+_LINE_END = re.compile(rb"[\r\n]")
 # What stands around a name, and what stands in no name: a header to which a row is glued is a record.
 _AROUND_NAMES = WHITE_SPACE + "\u00a0\"'"
 _NAME = re.compile(r"[^\W\d][^@;|]*")
@@ -51,9 +66,22 @@ _Kind = Literal["row", "not_csv", "too_long"]
 
 @dataclass(frozen=True)
 class Header:
-    """Column names of rows of a CSV file as the row before them writes them; none where no row has named a field."""
+    """Column names of rows of a CSV file as the row before them writes them; none where no row has named a field.
 
-    names: tuple[str, ...]
+    Attributes:
+        names: The names.
+        separator: What parts them, and the values of the rows.
+        is_spaced: Whether a blank follows each separator, which belongs to no value then.
+    """
+
+    names: tuple[str, ...] = ()
+    separator: str = ","
+    is_spaced: bool = False
+
+    def values(self, row: str) -> list[str]:
+        """The values of a row."""
+        values = _values(row, self.separator)
+        return [value.lstrip(" ") for value in values] if self.is_spaced else values
 
 
 class CsvReader(TextReader):
@@ -66,54 +94,63 @@ class CsvReader(TextReader):
 
     def _settle(self, outcome: Outcome, *, final: bool) -> int:
         window = outcome.window
-        spans, settled = _split_rows(window, final=final)
-        if self._header is None and spans:
-            outcome.repaired["bom"] += BOM in window[: spans[0][0]]
-            self._header = Header(())
-        headers = [(0, self._header or Header(()))]
+        header = self._header or Header()
+        headers = [(0, header)]
         outcome.mentions = partial(_mentions, headers)
         converter = Converter(outcome.source, outcome.repaired, outcome.drift)
         known = outcome.source.by_name()
-        for start, end, kind in spans:
-            text = window[start:end]
-            if kind == "row" and (found := _read_header(text, known)):
-                self._header = found
+        settled = 0
+        while span := _next_row(window, settled, header.separator, final=final):
+            start, settled, kind = span
+            text = window[start:settled]
+            if self._header is None:
+                outcome.repaired["bom"] += BOM in window[:start]
+                self._header = header
+                if _SEPARATOR_LINE.fullmatch(text):
+                    continue
+            if kind != "too_long" and (found := _read_header(text, known)):
+                self._header = header = found
                 headers.append((start, found))
                 continue
             outcome.records += 1
-            outcome.ends[start] = end
-            row = _convert(text, kind, headers[-1][1], converter)
+            outcome.ends[start] = settled
+            row = _convert(text, kind, header, converter)
             if isinstance(row, tuple):
                 outcome.add_row(row, start)
             else:
-                outcome.reject(start, end, row)
-        return settled
+                outcome.reject(start, settled, row)
+        return _behind_blanks(window, settled, final=final)
 
 
-def _split_rows(window: bytes, *, final: bool) -> tuple[list[tuple[int, int, _Kind]], int]:
-    """Start, end and kind of each row, and the settled bytes. A quote that never closes costs one line."""
-    spans: list[tuple[int, int, _Kind]] = []
-    position, size = 0, len(window)
-    while True:
-        start = _end(_BLANK_LINES, window, position, size)
-        if start == size:
-            line = max(window.rfind(b"\n", position), window.rfind(b"\r", position)) + 1
-            settled = size if final else max(position, line)
-            return spans, settled
-        limit = min(size, start + MAX_RECORD_BYTES)
-        end = _end(_ROW, window, start, limit)
-        kind: _Kind = "row"
-        if end < 0 and (final or limit < size or not _OPEN_ROW.match(window, start, limit)):
-            kind, end = "not_csv", _line_end(window, start, limit)
-        if end in (-1, limit):  # no end before the limit
-            if limit < size:
-                kind, end = "too_long", limit
-            elif final:
-                end = size
-            else:
-                return spans, start
-        spans.append((start, end, kind))
-        position = end
+def _next_row(window: bytes, position: int, separator: str, *, final: bool) -> tuple[int, int, _Kind] | None:
+    """Start, end and kind of the row behind a position; None if more text is needed, or there is none.
+
+    A quote that never closes costs one line.
+    """
+    size = len(window)
+    start = _end(_BLANK_LINES, window, position, size)
+    if start == size:
+        return None
+    rows = _ROWS[separator]
+    limit = min(size, start + MAX_RECORD_BYTES)
+    end = _end(rows.row, window, start, limit)
+    kind: _Kind = "row"
+    if end < 0 and (final or limit < size or not rows.open_row.match(window, start, limit)):
+        kind, end = "not_csv", _line_end(window, start, limit)
+    if end in (-1, limit):  # no end before the limit
+        if limit < size:
+            return start, limit, "too_long"
+        return (start, size, kind) if final else None
+    return start, end, kind
+
+
+def _behind_blanks(window: bytes, position: int, *, final: bool) -> int:
+    """Where settled text ends: behind the blank lines, of which the last may be part of a row."""
+    start = _end(_BLANK_LINES, window, position, len(window))
+    if start < len(window) or final:
+        return start
+    line = max(window.rfind(b"\n", position), window.rfind(b"\r", position)) + 1
+    return max(position, line)
 
 
 def _end(pattern: re.Pattern[bytes], text: bytes, start: int, limit: int) -> int:
@@ -126,20 +163,26 @@ def _line_end(text: bytes, start: int, limit: int) -> int:
     return match.start() if match else -1
 
 
-def _values(row: str) -> list[str]:
+def _values(row: str, separator: str) -> list[str]:
     if '"' not in row:
-        return row.split(",")
-    return [match[2] if match[1] is None else match[1].replace('""', '"') for match in _VALUE.finditer(row)]
+        return row.split(separator)
+    found = _ROWS[separator].value.finditer(row)
+    return [match[2] if match[1] is None else match[1].replace('""', '"') for match in found]
 
 
 def _read_header(row: bytes, known: Mapping[str, Field]) -> Header | None:
     """The header that a row is: names alone, a field's among them. No row of any source is names alone."""
     if b"@" in row or row.lstrip(b' "')[:1].isdigit():  # which is quick, and enough for almost all rows
         return None
-    names = tuple(name.strip(_AROUND_NAMES) for name in _values(row.decode(errors="backslashreplace")))
-    if not any(name.casefold() in known for name in names):
-        return None
-    return Header(names) if all(map(_may_be_name, filter(None, names))) else None
+    text = row.decode(errors="backslashreplace")
+    for separator in _ROWS:
+        written = _values(text, separator)
+        names = tuple(name.strip(_AROUND_NAMES) for name in written)
+        is_known = any(name.casefold() in known for name in names)
+        if is_known and all(map(_may_be_name, filter(None, names))):
+            is_spaced = len(names) > 1 and text.count(f"{separator} ") == len(names) - 1
+            return Header(names, separator, is_spaced)
+    return None
 
 
 def _may_be_name(name: str) -> bool:
@@ -151,7 +194,7 @@ def _convert(row: bytes, kind: _Kind, header: Header, converter: Converter) -> t
     if kind != "row":
         return {kind}
     try:
-        values = _values(row.decode())
+        values = header.values(row.decode())
     except UnicodeDecodeError:
         return {"bad_encoding"}
     if not header.names:
@@ -170,7 +213,7 @@ def _mentions(headers: list[tuple[int, Header]], row: str, start: int) -> Mentio
     only in a row of as many values, with an address wherever one belongs.
     """
     header = headers[bisect_right(headers, start, key=itemgetter(0)) - 1][1]
-    values = _values(row)
+    values = header.values(row)
     found = mentions_in(row)
     emails = _values_of(header, values, lambda name: _ends_with(name, PERSON_FIELDS))
     serials = _values_of(header, values, lambda name: _ends_with(name, DEVICE_FIELDS))
@@ -178,7 +221,7 @@ def _mentions(headers: list[tuple[int, Header]], row: str, start: int) -> Mentio
     persons = sorted({*found.persons, *persons_of(emails)})
     devices = sorted({*found.devices, *devices_of(serials)})
     certain = (
-        _ROW.fullmatch(row.encode())
+        _ROWS[header.separator].row.fullmatch(row.encode())
         and len(values) == len(header.names)
         and len(times) == len(persons) == 1
         and all("@" in email for email in emails)

@@ -32,7 +32,12 @@ CASES = {
         {"customer_landing": 5, "customer_trusted": 2, "accelerometer_trusted": 20},
         {},
     ),
+    "04-csv-space-after-comma": (
+        {"customer_trusted": 3, "accelerometer_trusted": 30, "step_trainer_trusted": 30, ML: 30},
+        {},
+    ),
     "07-csv-second-header-other-order": ({"customer_landing": 4, "customer_trusted": 3}, {}),
+    "09-csv-semicolon": ({"accelerometer_landing": 30, "step_trainer_landing": 30, ML: 30}, {}),
     "11-utf16": ({"customer_landing": 3, "accelerometer_landing": 30, "customer_trusted": 3, ML: 30}, {}),
     "12-gzip-without-gz": ({"accelerometer_landing": 900}, {}),
     "13-wrapper": ({"accelerometer_landing": 30, "step_trainer_landing": 30, ML: 30}, {}),
@@ -41,6 +46,7 @@ CASES = {
     "17-excel-scientific": ({"accelerometer_landing": 0}, {}),
     "18-serial-padding": ({"step_trainer_trusted": 30, ML: 30}, {}),
     "22-gzip-kinds": ({"accelerometer_landing": 55}, {}),
+    "24-csv-value-space-quote": ({"accelerometer_trusted": 30, "step_trainer_trusted": 30, ML: 30}, {}),
     "25-csv-space-quote-withdrawal": ({"customer_trusted": 2, ML: 20}, {}),
     # Person 2 is in quarantine for the unit of the consent date, and half of the readings are from before consent.
     "26-consent-date-in-seconds": ({"accelerometer_trusted": 20}, FROM_DATE),

@@ -9,6 +9,7 @@ from stedi_assets.privacy.removal import RemovalError, remove_records
 from stedi_assets.records.csv_rows import CsvReader
 from stedi_assets.records.json_reader import JsonReader
 from stedi_assets.records.source import Field, Source
+from stedi_assets_tests.records.sources import ACCELEROMETER
 from stedi_assets_tests.records.test_parse_properties import SOURCE as DAMAGED_SOURCE
 from stedi_assets_tests.records.test_parse_properties import damaged_files
 from stedi_assets_tests.shares import drawn, examples
@@ -135,3 +136,15 @@ def test_whatever_the_damage_other_records_stay_or_the_file_does(file, numbers):
         after = JsonReader(DAMAGED_SOURCE).close(shortened)
         assert rows(after) == rows(before, but=chosen)
         assert len(shortened) < len(text)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", ", "])
+@pytest.mark.parametrize("before", ["", "sep=;\n"])
+def test_rows_are_left_out_whatever_separates_their_values(separator, before):
+    names = separator.join(field.name for field in ACCELEROMETER.fields)
+    row_of = {who: separator.join([f'"{who}@example.org"', "5", "1", "0", "0"]) for who in ("ann", "bob")}
+    text = before + "\n".join([names, row_of["ann"], row_of["bob"], row_of["ann"]]) + "\n"
+    kept = remove_records(
+        text.encode(), ACCELEROMETER, is_csv=True, doomed=lambda parsed: {parsed.landed["source_position"][1]}
+    )
+    assert kept == (before + "\n".join([names, row_of["ann"], row_of["ann"]]) + "\n").encode()

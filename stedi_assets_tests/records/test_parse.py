@@ -554,6 +554,34 @@ def test_csv_rows_that_cannot_be_read_name_their_reasons(row, expected):
     assert parsed.landed["i"].to_list() == [1, 3]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("blank", ["", " "])
+@pytest.mark.parametrize("before", ["", "sep=%s\r\n", "\ufeffsep=%s\n"])
+def test_csv_is_read_by_the_separator_of_its_header(separator, blank, before):
+    quoted = '"a ""b"", ;|\t\n"'
+    rows = [["s", "i", "d"], [quoted, "1", '"2.5"'], ["b c", "", "1"], ['"open', "1", "2"], ["d", "4", "5"]]
+    lines = [(separator + blank).join(row) for row in rows]
+    text = (before.replace("%s", separator) + "\r\n".join(lines)).encode()
+    parsed = csv_rows(text)
+    assert [row[:3] for row in parsed.landed.rows()] == [
+        ('a "b", ;|\t\n', 1, 2.5),
+        ("b c", None, 1.0),
+        ("d", 4, 5.0),
+    ]
+    assert [row[1] for row in quarantined(parsed)] == [["not_csv"]]
+    for size in range(1, len(text)):
+        assert windows(text, size) == (parsed.landed.rows(), parsed.quarantined.rows(), parsed.records)
+
+
+def test_a_blank_between_separator_and_quote_is_no_part_of_the_value():
+    assert [row[:3] for row in csv_rows(b's,i,d\n "a", "1",  2\n').landed.rows()] == [("a", 1, 2.0)]
+    assert reasons_of(b's,i,d\n "a"b,1,2\n') == [["not_csv"]]
+
+
+def reasons_of(text: bytes) -> list[list[str]]:
+    return csv_rows(text).quarantined["reasons"].to_list()
+
+
 def test_csv_without_a_header_loses_no_row():
     parsed = csv_rows(b"a,1,2\nb,3,4\n")
     assert parsed.quarantined["reasons"].to_list() == [["unknown_header"]] * 2
