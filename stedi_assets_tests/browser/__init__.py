@@ -1,0 +1,1 @@
+"""Tests of what people see: the Dagster UI of a sample lake, in a browser."""
