@@ -117,7 +117,7 @@ def test_a_failed_check_is_a_sentence_and_what_is_made_from_the_table_is_passed_
     assert not document["succeeded"]
     assert "customer_trusted" not in document["published"]
     assert len(document["failures"]) == 1
-    assert document["failures"][0].startswith("customer_trusted: ")
+    assert document["failures"][0].startswith("Bad data: customer_trusted: ")
 
 
 def test_an_error_of_ours_is_its_message_without_a_trace(tmp_path):
