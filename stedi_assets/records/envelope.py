@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -90,7 +91,26 @@ def head_of(text: bytes, source: Source, *, final: bool) -> int:
 
 
 def _head(text: str, fields: set[str]) -> int:
-    """As ``head_of``; IndexError or ValueError where the text ends or is no JSON."""
+    """As ``head_of``; IndexError or ValueError where more text could tell, or the text is no JSON."""
+    found = _Found()
+    try:
+        return _members(text, fields, found)
+    except (IndexError, ValueError, RecursionError):
+        if len(text) == ENVELOPE_BYTES and found.records:
+            # The array is longer than what is shown. What is shown whole is an envelope only if it is whole.
+            return found.records
+        raise
+
+
+@dataclass
+class _Found:
+    """Where the records begin in the array that seems to hold them; 0 before it is found."""
+
+    records: int = 0
+
+
+def _members(text: str, fields: set[str], found: _Found) -> int:
+    """Go through the members of the first object. A record may have an array of its own before its other fields."""
     # Made here, as it cannot be pickled.
     decode = json.JSONDecoder().raw_decode
     position = _past_space(text, 0)
@@ -106,15 +126,17 @@ def _head(text: str, fields: set[str]) -> int:
         position = key.end()
         if text[position] == "[":
             inside = _past_space(text, position + 1)
-            if text[inside] == "{":
+            if text[inside] == "{" and not found.records:
                 end = text.index("}", inside)
                 names = {name.casefold() for name in _MEMBER_NAMES.findall(text, inside, end)}
-                return position + 1 if names & fields else 0
+                if not names & fields:
+                    return 0
+                found.records = position + 1
             is_empty |= text[inside] == "]"
         _, position = decode(text, position)
         position = _past_space(text, position)
         if text[position] == "}":
-            return len(text) if is_empty and not text[position + 1 :].strip() else 0
+            return found.records or (len(text) if is_empty and not text[position + 1 :].strip() else 0)
         if text[position] != ",":
             return 0
         position = _past_space(text, position + 1)

@@ -56,12 +56,24 @@ def test_an_envelope_without_records_has_none():
     assert not without_envelope(b'{"Items": [], "Count": 0}\n', ACCELEROMETER).strip()
 
 
-def test_an_envelope_is_seen_as_soon_as_its_first_record_is():
+def test_an_envelope_is_seen_when_it_is_whole_or_longer_than_what_shows_it():
     text = json.dumps({"meta": {"a": [1]}, "data": READINGS}).encode()
-    found = [head_of(text[:end], ACCELEROMETER, final=False) for end in range(len(text))]
+    found = {head_of(text[:end], ACCELEROMETER, final=False) for end in range(len(text))}
     head = text.index(b'{"user"')
-    assert set(found) == {UNDECIDED, head}
-    assert found == sorted(found)
+    assert found == {UNDECIDED}
+    assert head_of(text, ACCELEROMETER, final=True) == head
+    assert head_of(text[:-1], ACCELEROMETER, final=True) == 0
+    long = json.dumps({"meta": {"a": [1]}, "data": READINGS * 2_000}).encode()
+    assert head_of(long[: ENVELOPE_BYTES - 1], ACCELEROMETER, final=False) == UNDECIDED
+    assert head_of(long[:ENVELOPE_BYTES], ACCELEROMETER, final=False) == head
+
+
+def test_a_record_with_an_array_of_its_own_is_no_envelope():
+    text = json.dumps({"readings": READINGS} | READINGS[0]).encode()
+    assert head_of(text, ACCELEROMETER, final=True) == 0
+
+
+def test_an_envelope_is_told_from_a_long_text():
     assert head_of(b'{"a": "' + b"x" * ENVELOPE_BYTES, ACCELEROMETER, final=False) == 0
 
 
