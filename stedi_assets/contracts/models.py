@@ -219,8 +219,7 @@ def _quarantine_of(source: str) -> type[DataFrameModel]:
             name = f"{source}_quarantine"
             metadata = {
                 "folder": FOLDERS[f"{source}_quarantine"],
-                # Not made for a database here, but for people to read.
-                "query": f"SELECT reasons, count(*) AS records FROM {source}_quarantine GROUP BY reasons",  # noqa: S608
+                "query": f"SELECT reasons, count(*) AS records FROM {source}_quarantine GROUP BY reasons",  # noqa: S608 - of our own names, for people to read
             }
             unique = ["source_file", "source_position"]
 

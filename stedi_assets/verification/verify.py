@@ -265,7 +265,11 @@ def _without_consent(name: str, view: str) -> str:
         what, due = "customer_key", "due_key INNER JOIN due_customer_trusted USING (person)"
     else:
         what, due = "person", "due_customer_trusted"
-    return f"SELECT count(DISTINCT {what}) FROM {view} WHERE {what} NOT IN (SELECT {what} FROM {due})"  # noqa: S608 - names of ours
+    # Nobody is not due, either: absent values would be in neither answer of NOT IN.
+    return f"""
+        SELECT count(DISTINCT coalesce({what}, '')) FROM {view}
+        WHERE NOT EXISTS (SELECT 1 FROM (SELECT {what} AS name FROM {due}) WHERE name = {view}.{what})
+    """  # noqa: S608 - names of ours
 
 
 def _people(number: int, noun: str) -> str:
