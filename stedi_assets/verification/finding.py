@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import duckdb
 
 State = Literal["holds", "waits", "broken"]
 
@@ -21,3 +24,8 @@ class Finding:
     name: str
     state: State
     message: str
+
+
+def number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    """The one number that a query answers."""
+    return int(connection.execute(query).fetchall()[0][0])

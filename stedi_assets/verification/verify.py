@@ -6,7 +6,6 @@ Nothing is written. Raw files and tables are read as they are when the verificat
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +15,18 @@ from stedi_assets.lake.lineage import POLICIES
 from stedi_assets.lake.maintenance import unreferenced
 from stedi_assets.lake.query import open_snapshots
 from stedi_assets.lake.readable import ReadableTables, readable_tables
-from stedi_assets.lake.snapshot import require_files, snapshot_at
 from stedi_assets.landing.files import list_landing
 from stedi_assets.landing.ledger import read_ledger
 from stedi_assets.privacy.pseudonym import existing_key
 from stedi_assets.sources import SOURCES
 from stedi_assets.text import counted
-from stedi_assets.verification import raw_lines, recompute
-from stedi_assets.verification.finding import Finding
+from stedi_assets.verification import consent, raw_lines, recompute
+from stedi_assets.verification.finding import Finding, number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     import duckdb
-    from pyiceberg.schema import Schema
 
     from stedi_assets.lake.lake import Lake
     from stedi_assets.lake.snapshot import Snapshot
@@ -64,7 +61,7 @@ def verify(lake: Lake, settings: Settings) -> Iterator[Finding]:
     stale = _stale(snapshots)
     yield _fresh(stale)
     yield from _files(lake)
-    older = {name: _older(lake, name) for name in recompute.DERIVED if name in snapshots}
+    older = {name: consent.older(lake, name) for name in recompute.DERIVED if name in snapshots}
     views = tables.snapshots | {
         f"{name}_{number}": old for name in older for number, old in older[name].items()
     }
@@ -77,7 +74,7 @@ def verify(lake: Lake, settings: Settings) -> Iterator[Finding]:
         recompute.compute_due(connection, _policies(lake), key)
         published = [name for name in recompute.DERIVED if name in snapshots]
         for name in published:
-            yield _consent(connection, name, stale, has_key=key is not None)
+            yield consent.now(connection, name, stale, has_key=key is not None)
         for name in published:
             columns = [column.name for column in CONTRACTS[name].columns]
             if key is None and "customer_key" in columns:
@@ -85,7 +82,7 @@ def verify(lake: Lake, settings: Settings) -> Iterator[Finding]:
             if name not in stale:
                 yield _recomputed(connection, name, columns, has_key=key is not None)
             if older[name]:
-                yield _older_consent(connection, name, older[name], settings.retention_days)
+                yield consent.in_older(connection, name, older[name], settings.retention_days)
     for name in tables.snapshots:
         yield from _history(lake, name, timedelta(days=settings.retention_days))
 
@@ -156,7 +153,7 @@ def _positions(connection: duckdb.DuckDBPyConnection) -> Finding:
     """Whether each place in a raw file has one record."""
     twice = 0
     for source in SOURCES:
-        twice += _number(
+        twice += number(
             connection,
             f"""
             SELECT count(*) FROM (
@@ -200,7 +197,7 @@ def _conservation(connection: duckdb.DuckDBPyConnection) -> Finding:
             f"the tables have other numbers of records than the ledger of {counted(len(wrong), 'file')} "
             f"({_some(wrong)}): stedi run",
         )
-    total = _number(connection, "SELECT coalesce(sum(records), 0) FROM landing_files")
+    total = number(connection, "SELECT coalesce(sum(records), 0) FROM landing_files")
     return Finding(
         "conservation", "holds", f"{counted(total, 'record')} read, each in landing or in quarantine"
     )
@@ -237,79 +234,6 @@ def _raw(lake: Lake, connection: duckdb.DuckDBPyConnection, source: str) -> Find
     )
 
 
-def _consent(
-    connection: duckdb.DuckDBPyConnection, name: str, stale: Collection[str], *, has_key: bool
-) -> Finding:
-    """Whether everybody in a table consents now."""
-    # Of a stale table too: what is due is made from what has landed.
-    if name == "machine_learning_curated" and not has_key:
-        message = "nobody can be found in it without the key of pseudonyms: set STEDI_PSEUDONYM_KEY"
-        return Finding(f"{name} consent", "waits", message)
-    found = _number(connection, _without_consent(name, name))
-    noun = "device" if name == "step_trainer_trusted" else "person"
-    if not found:
-        return Finding(f"{name} consent", "holds", f"no {noun} in it is without consent")
-    message = f"{_people(found, noun)} in it without consent"
-    if name in stale:
-        return Finding(f"{name} consent", "waits", f"{message}, until the next run: stedi run")
-    return Finding(
-        f"{name} consent", "broken", f"{message}, although the table was made from what is published now"
-    )
-
-
-def _without_consent(name: str, view: str) -> str:
-    """The query for the number of people, or of devices, of a table who are not due to be in one of its snapshots."""
-    if name == "step_trainer_trusted":
-        what, due = "device", "due_step_trainer_trusted"
-    elif name == "machine_learning_curated":
-        what, due = "customer_key", "due_key INNER JOIN due_customer_trusted USING (person)"
-    else:
-        what, due = "person", "due_customer_trusted"
-    # Nobody is not due, either: absent values would be in neither answer of NOT IN.
-    return f"""
-        SELECT count(DISTINCT coalesce({what}, '')) FROM {view}
-        WHERE NOT EXISTS (SELECT 1 FROM (SELECT {what} AS name FROM {due}) WHERE name = {view}.{what})
-    """  # noqa: S608 - names of ours
-
-
-def _people(number: int, noun: str) -> str:
-    return (
-        f"{number:,} {noun}" if number == 1 else f"{number:,} {'people' if noun == 'person' else 'devices'}"
-    )
-
-
-def _older(lake: Lake, name: str) -> dict[int, tuple[Schema, Snapshot]]:
-    """Snapshots of a table, but the current one, that a reader can read, by their place."""
-    table = lake.find_table(name)
-    if table is None:
-        return {}
-    found = {}
-    for number, item in enumerate(table.snapshots()):
-        with suppress(LakeError, OSError):
-            snapshot = snapshot_at(table, item)
-            require_files(lake, name, snapshot)
-            if item.snapshot_id != table.metadata.current_snapshot_id:
-                found[number] = (table.schema(), snapshot)
-    return found
-
-
-def _older_consent(
-    connection: duckdb.DuckDBPyConnection, name: str, older: Collection[int], retention_days: int
-) -> Finding:
-    """How many people who withdrew are in a table's older snapshots, which retention takes away."""
-    most = max(_number(connection, _without_consent(name, f"{name}_{number}")) for number in older)
-    noun = "device" if name == "step_trainer_trusted" else "person"
-    held = (
-        f"at most {_people(most, noun)} without consent in one"
-        if most
-        else f"no {noun} without consent in them"
-    )
-    message = (
-        f"{counted(len(older), 'older snapshot')}, {held}; retention takes them after {retention_days} days"
-    )
-    return Finding(f"{name} history", "holds", message)
-
-
 def _recomputed(
     connection: duckdb.DuckDBPyConnection, name: str, columns: list[str], *, has_key: bool
 ) -> Finding:
@@ -320,7 +244,7 @@ def _recomputed(
             "broken",
             f"{counted(lacking, 'row')} due and not there, {counted(unexplained, 'row')} there and not due",
         )
-    rows = _number(connection, f"SELECT count(*) FROM {name}")  # noqa: S608 - names of ours
+    rows = number(connection, f"SELECT count(*) FROM {name}")  # noqa: S608 - names of ours
     without = (
         "" if has_key or name != "machine_learning_curated" else ", but for the pseudonyms: no key is set"
     )
@@ -369,10 +293,6 @@ def _policies(lake: Lake) -> dict[str, Any]:
     summary = current.summary.additional_properties if current and current.summary else {}
     policies: dict[str, Any] = json.loads(summary.get(POLICIES, "{}"))
     return policies
-
-
-def _number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    return int(connection.execute(query).fetchall()[0][0])
 
 
 def _some(paths: Collection[str]) -> str:
