@@ -103,7 +103,7 @@ def test_any_damaged_file_in_pieces_of_any_size_gives_what_it_gives_at_once():
     damaged = 0
 
     # Of a few bytes, ranges of these long files cost most, and are like those of the short files below.
-    @settings(STABLE, max_examples=150)
+    @settings(STABLE, max_examples=200)
     @given(damaged_files, sizes_from(20))
     def run(file, by):
         nonlocal damaged
@@ -112,6 +112,7 @@ def test_any_damaged_file_in_pieces_of_any_size_gives_what_it_gives_at_once():
         damaged += sum(row is None or separator not in (b"\n", b"\r\n") for (_, row, _), separator in file)
 
     run()
+    # About ten an example, and not the same number everywhere: Hypothesis also draws constants of the loaded modules.
     assert damaged > 1_500
 
 
