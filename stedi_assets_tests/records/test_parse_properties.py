@@ -144,7 +144,7 @@ def assert_bytes_are_conserved(text, file, quarantined):
 def test_every_intact_record_lands_once_and_everything_else_is_in_quarantine():
     damaged = 0
 
-    @examples(1_000)
+    @examples(1_200)
     @given(damaged_files, st.lists(st.integers(0, 1500), max_size=6))
     def run(file, cuts):
         nonlocal damaged
