@@ -4,7 +4,6 @@ See https://docs.dagster.io/guides/build/external-resources. What a resource doe
 meets Dagster. An error of ours or of AWS becomes a failure of a run here, too.
 """
 
-import json
 import random
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from stedi_assets.engine.session import SparkEngine
 from stedi_assets.errors import StediError
 from stedi_assets.lake.aws_errors import explain, is_transient
 from stedi_assets.lake.lake import Lake
-from stedi_assets.lake.lineage import CODE_VERSION, POLICIES
+from stedi_assets.lake.lineage import made_by
 from stedi_assets.lake.pinned import PinnedSnapshots
 from stedi_assets.lake.publication import RUN_ID, PublishConflictError, Staged, publish
 from stedi_assets.lake.snapshot import Snapshot
@@ -160,13 +159,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     def _made_by(self, context: dg.OutputContext, contract: Contract) -> dict[str, str]:
         """What the summary of a snapshot says of how a table was made: code, policies, and the key of pseudonyms."""
-        made_by = {
-            CODE_VERSION: context.asset_spec.code_version or "",
-            POLICIES: json.dumps(self.settings.policies, sort_keys=True),
-        }
+        recorded = made_by(self.settings, context.asset_spec.code_version)
         if contract.has_pseudonyms:
-            made_by[KEY_FINGERPRINT] = fingerprint(pseudonym_key(self.settings))
-        return made_by
+            recorded[KEY_FINGERPRINT] = fingerprint(pseudonym_key(self.settings))
+        return recorded
 
     def load_input(self, context: dg.InputContext) -> "DataFrame":
         """The table as this run sees it."""

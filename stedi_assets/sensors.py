@@ -18,11 +18,12 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.jobs import enforce_consent, refresh, retention
 from stedi_assets.lake.evolution import is_made_of_files
 from stedi_assets.lake.lake import Lake
-from stedi_assets.lake.lineage import stale_tables
+from stedi_assets.lake.lineage import Recipe, made_by, stale_tables
 from stedi_assets.landing.files import Listing, list_landing
 from stedi_assets.landing.ingest import KINDS
 from stedi_assets.landing.ledger import read_ledger
 from stedi_assets.resources import failing_clearly
+from stedi_assets.settings import Settings
 from stedi_assets.sources import SOURCES
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Cursor:
     ),
 )
 def landing_files_sensor(
-    context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]
+    context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
 ) -> dg.SensorResult:
     """Compare the landing folders with what they were at the last evaluation, and the tables with their inputs.
 
@@ -103,7 +104,8 @@ def landing_files_sensor(
         changed = [source for source in SOURCES if files.get(source) != cursor.files.get(source)]
         cursor.files = files
         # While a run is in progress, tables are stale because the run has not come to them yet.
-        left = None if _is_busy(context.instance) else _left(lake, repository, listings, cursor)
+        how = recipes(repository.asset_graph, settings)
+        left = None if _is_busy(context.instance) else _left(lake, how, listings, cursor)
     for source in changed:
         context.log.info(_seen(source, listings[source]))
     is_due = left is not None and cursor.is_due(left, time.time())
@@ -187,20 +189,26 @@ def _is_busy(instance: dg.DagsterInstance) -> bool:
     return bool(instance.get_run_records(filters, limit=1))
 
 
-def derived_from(graph: "BaseAssetGraph[Any]") -> dict[str, set[str]]:
-    """For each trusted and curated table, the tables that it is made from."""
+def recipes(graph: "BaseAssetGraph[Any]", settings: Settings) -> dict[str, Recipe]:
+    """How each trusted and curated table is to be made now."""
     return {
-        key.path[-1]: {parent.path[-1] for parent in graph.get(key).parent_keys}
+        key.path[-1]: Recipe(
+            frozenset(parent.path[-1] for parent in graph.get(key).parent_keys),
+            made_by(settings, graph.get(key).code_version),
+        )
         for key in graph.materializable_asset_keys
         if not is_made_of_files(CONTRACTS[key.path[-1]])
     }
 
 
 def _left(
-    lake: Lake, repository: dg.RepositoryDefinition, listings: Mapping[str, Listing], cursor: Cursor
+    lake: Lake,
+    how: Mapping[str, Recipe],
+    listings: Mapping[str, Listing],
+    cursor: Cursor,
 ) -> set[str]:
     """Tables that are stale, and the tables of sources whose ledger does not have every file as it is."""
-    left = stale_tables(lake, derived_from(repository.asset_graph))
+    left = stale_tables(lake, how)
     ledger = lake.find_table("landing_files")
     state = json.dumps([cursor.files, ledger and ledger.metadata.current_snapshot_id], sort_keys=True)
     if cursor.settled != state:

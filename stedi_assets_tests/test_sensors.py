@@ -4,6 +4,7 @@ import os
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -11,6 +12,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from stedi_assets import sensors
 from stedi_assets.definitions import build_definitions
+from stedi_assets.lake.lineage import CODE_VERSION, POLICIES, ROWS_OF, own_properties, version_of
 from stedi_assets.sensors import landing_files_sensor
 from stedi_assets.settings import Settings
 from stedi_assets_tests.builders.files import deliver
@@ -53,8 +55,8 @@ BELOW_CUSTOMERS = {
 class Daemon:
     """Evaluates the sensor of the product's own definitions, and keeps its cursor."""
 
-    def __init__(self, lake: Path, engine) -> None:
-        self.definitions = build_definitions(Settings(lake_uri=str(lake)), engine)
+    def __init__(self, lake: Path, engine, **policies: Any) -> None:
+        self.definitions = build_definitions(Settings(lake_uri=str(lake), **policies), engine)
         self.instance = dg.DagsterInstance.ephemeral()
         self.cursor = None
         self.keys: set[str] = set()
@@ -269,6 +271,42 @@ def test_tables_without_a_record_of_what_they_were_made_from_are_stale(daemon, g
             pass
     daemon.tick()
     assert {"customer_trusted", "customer_curated"} <= daemon.requested()
+
+
+def test_a_changed_policy_makes_every_table_stale_until_it_is_made_under_it(lake, graph, sail_engine):
+    derived = BELOW_CUSTOMERS - {"customer_landing", "customer_quarantine"}
+    daemon = Daemon(lake, sail_engine, consent_from_date=True)
+    daemon.requested()
+    assert daemon.requested() == derived
+    graph.policies = {"consent_from_date": True}
+    graph.run(*derived)
+    assert daemon.skips()
+    assert daemon.skips()
+
+
+@pytest.mark.parametrize(
+    "record", [{CODE_VERSION: "of another release"}, {CODE_VERSION: None}, {POLICIES: None}]
+)
+def test_a_table_that_other_code_made_is_stale_and_so_is_one_that_does_not_say_what_made_it(
+    daemon, graph, record
+):
+    record_otherwise(graph, "customer_curated", record)
+    daemon.tick()
+    requested = daemon.requested()
+    assert requested == {"customer_curated", "step_trainer_trusted", "machine_learning_curated"}
+    graph.run(*requested)
+    assert daemon.skips()
+    assert daemon.skips()
+
+
+def record_otherwise(graph: Graph, name: str, record: dict[str, str | None]) -> None:
+    """Make a snapshot of the same rows whose summary says something else, or nothing, of how they were made."""
+    table = graph.lake.find_table(name)
+    current = table.current_snapshot()
+    summary = own_properties(current) | {ROWS_OF: str(version_of(current))} | record
+    said = {key: value for key, value in summary.items() if value is not None}
+    with table.transaction() as transaction, transaction.update_snapshot(said).fast_append():
+        pass
 
 
 def test_the_sensor_runs_by_itself():

@@ -32,7 +32,8 @@ def status(*, as_json: AsJson = False) -> None:
     """Show the lake, when it was published last, the last run, the checks that fail, and what waits for the next run.
 
     What waits is what the sensor asks for: landing files that are new, changed or gone, and tables that were not made
-    from what is published now. Runs and checks are those of the lake's Dagster history, or of DAGSTER_HOME.
+    from what is published now, by the code and under the policies of now. Runs and checks are those of the lake's
+    Dagster history, or of DAGSTER_HOME.
     """
     from stedi_assets.definitions import build_definitions
     from stedi_assets.engine.session import SparkEngine
@@ -46,7 +47,7 @@ def status(*, as_json: AsJson = False) -> None:
         "lake": lake.uri,
         "published": _last_publication(lake),
         **_history(settings, repository),
-        **_waiting(lake, repository),
+        **_waiting(lake, settings, repository),
     }
     if as_json:
         print_json(state)
@@ -92,14 +93,14 @@ def _history(settings: Settings, repository: dg.RepositoryDefinition) -> dict[st
     }
 
 
-def _waiting(lake: Lake, repository: dg.RepositoryDefinition) -> dict[str, Any]:
+def _waiting(lake: Lake, settings: Settings, repository: dg.RepositoryDefinition) -> dict[str, Any]:
     from stedi_assets.lake.lineage import stale_tables
     from stedi_assets.landing.files import list_landing
     from stedi_assets.landing.ledger import read_ledger
-    from stedi_assets.sensors import derived_from
+    from stedi_assets.sensors import recipes
 
     changes = [read_ledger(lake, source).changes(list_landing(lake, source)) for source in SOURCES]
-    stale = stale_tables(lake, derived_from(repository.asset_graph))
+    stale = stale_tables(lake, recipes(repository.asset_graph, settings))
     return {
         "files_new": [path for change in changes for path in change.new],
         "files_changed": [path for change in changes for path in change.changed],

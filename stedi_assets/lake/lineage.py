@@ -6,15 +6,17 @@ How a publication is refused whose record is out of date belongs in ``publicatio
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 
     from stedi_assets.lake.lake import Lake
+    from stedi_assets.settings import Settings
 
 _OWN = "stedi."
 # Keys of a snapshot's summary. Each table that a table was made from, with its version, as a JSON object; the
@@ -31,6 +33,29 @@ CODE_VERSION = "stedi.code-version"
 
 # Whoever withdraws does so by a record of one of these tables. Every trusted and curated table is made from them.
 DECIDE_CONSENT = ("customer_landing", "customer_quarantine")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a trusted or curated table is to be made.
+
+    Attributes:
+        inputs: The tables that it is made from.
+        made_by: Properties that the summary of its snapshot has if code and policies of now made it.
+    """
+
+    inputs: frozenset[str]
+    made_by: Mapping[str, str]
+
+
+def made_by(settings: Settings, code_version: str | None) -> dict[str, str]:
+    """What the summary of a snapshot says of the code and the policies that made a table."""
+    return {CODE_VERSION: code_version or "", POLICIES: policies(settings)}
+
+
+def policies(settings: Settings) -> str:
+    """The policies in force, as a snapshot records them."""
+    return json.dumps(settings.policies, sort_keys=True)
 
 
 def made_from(snapshot: IcebergSnapshot | None) -> dict[str, int]:
@@ -65,32 +90,32 @@ def own_properties(snapshot: IcebergSnapshot | None) -> dict[str, str]:
     return {key: value for key, value in properties.items() if key.startswith(_OWN) and key != ROWS_OF}
 
 
-def stale_tables(lake: Lake, inputs: Mapping[str, Collection[str]]) -> set[str]:
-    """Find the tables that were not made from what is published now.
+def stale_tables(lake: Lake, recipes: Mapping[str, Recipe]) -> set[str]:
+    """Find the tables that were not made from what is published now, or by other code or under other policies.
 
     Only the current metadata of each table is read. A table that cannot be made yet, since an input was never
-    published, is not stale.
+    published, is not stale. A table is stale whose record lacks what its recipe names, as in older lakes: the next run
+    makes it once more, and records it.
 
     Args:
         lake: The lake.
-        inputs: For each trusted and curated table, the tables that it is made from.
+        recipes: How each trusted and curated table is to be made.
     """
 
     @cache
-    def load(name: str) -> tuple[int | None, dict[str, int]]:
+    def load(name: str) -> IcebergSnapshot | None:
         table = lake.find_table(name)
-        return (
-            (None, {})
-            if table is None
-            else (version_of(table.current_snapshot()), made_from(table.current_snapshot()))
-        )
+        return table.current_snapshot() if table else None
 
-    def is_stale(name: str, needed: set[str]) -> bool:
-        if any(load(each)[0] is None for each in needed):
+    def is_stale(name: str, recipe: Recipe) -> bool:
+        needed = {*recipe.inputs, *DECIDE_CONSENT}
+        if any(load(each) is None for each in needed):
             return False
-        _, recorded = load(name)
-        return not needed <= recorded.keys() or any(
-            load(each)[0] != version for each, version in recorded.items()
+        recorded = made_from(load(name))
+        return (
+            not needed <= recorded.keys()
+            or any(version_of(load(each)) != version for each, version in recorded.items())
+            or not recipe.made_by.items() <= own_properties(load(name)).items()
         )
 
-    return {name for name, names in inputs.items() if is_stale(name, {*names, *DECIDE_CONSENT})}
+    return {name for name, recipe in recipes.items() if is_stale(name, recipe)}

@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from stedi_assets.lake.errors import LakeError
-from stedi_assets.lake.lineage import awaits, made_from, version_of
+from stedi_assets.lake.lineage import POLICIES, awaits, made_from, own_properties, version_of
 from stedi_assets.lake.ownership import is_below
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Snapshot:
         made_from: Version of each table that the table was made from; empty where no record says it.
         awaits: Tables that the run was to publish next, with the version that each had before. While a table has that
             version still, a record that moves between the two tables is in neither.
+        policies: The policies under which the table was made; None where no record says it.
     """
 
     snapshot_id: int | None
@@ -61,6 +62,7 @@ class Snapshot:
     location: str
     made_from: Mapping[str, int] = field(default_factory=dict)
     awaits: Mapping[str, int | None] = field(default_factory=dict)
+    policies: str | None = None
 
     @property
     def bytes(self) -> int:
@@ -105,6 +107,7 @@ def snapshot_at(table: Table, current: IcebergSnapshot) -> Snapshot:
         location=table.location(),
         made_from=made_from(current),
         awaits=awaits(current),
+        policies=own_properties(current).get(POLICIES),
     )
 
 

@@ -5,13 +5,12 @@ Nothing is written. Raw files and tables are read as they are when the verificat
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.errors import LakeError
-from stedi_assets.lake.lineage import POLICIES
+from stedi_assets.lake.lineage import policies
 from stedi_assets.lake.maintenance import unreferenced
 from stedi_assets.lake.query import open_snapshots
 from stedi_assets.lake.readable import ReadableTables, readable_tables
@@ -43,7 +42,7 @@ def verify(lake: Lake, settings: Settings) -> Iterator[Finding]:
 
     Args:
         lake: The lake.
-        settings: Has the key of pseudonyms and the days of retention.
+        settings: The policies in force, the key of pseudonyms and the days of retention.
 
     Raises:
         LakeError: The lake cannot be listed.
@@ -58,7 +57,7 @@ def verify(lake: Lake, settings: Settings) -> Iterator[Finding]:
         )
         return
     snapshots = {name: snapshot for name, (_, snapshot) in tables.snapshots.items()}
-    stale = _stale(snapshots)
+    stale = _stale(snapshots, policies(settings))
     yield _fresh(stale)
     yield from _files(lake)
     older = {name: consent.older(lake, name) for name in recompute.DERIVED if name in snapshots}
@@ -71,7 +70,7 @@ def verify(lake: Lake, settings: Settings) -> Iterator[Finding]:
         for source in SOURCES:
             yield _raw(lake, connection, source)
         key = existing_key(settings)
-        recompute.compute_due(connection, _policies(lake), key)
+        recompute.compute_due(connection, settings.policies, key)
         published = [name for name in recompute.DERIVED if name in snapshots]
         for name in published:
             yield consent.now(connection, name, stale, has_key=key is not None)
@@ -98,8 +97,8 @@ def _readable(tables: ReadableTables) -> Finding:
     )
 
 
-def _stale(snapshots: Mapping[str, Snapshot]) -> dict[str, str]:
-    """Tables that were not made from what is published now, and why."""
+def _stale(snapshots: Mapping[str, Snapshot], in_force: str) -> dict[str, str]:
+    """Tables that were not made from what is published now, or under other policies, and why."""
     versions = {name: snapshot.version for name, snapshot in snapshots.items()}
     stale = {}
     for name, snapshot in snapshots.items():
@@ -114,12 +113,16 @@ def _stale(snapshots: Mapping[str, Snapshot]) -> dict[str, str]:
         changed = [table for table, at in made_from.items() if versions.get(table) != at or table in stale]
         if not made_from or changed:
             stale[name] = f"was made before {', '.join(changed) or 'versions were recorded'}"
+        elif snapshots[name].policies != in_force:
+            stale[name] = "was made under other policies than those in force"
     return stale
 
 
 def _fresh(stale: Mapping[str, str]) -> Finding:
     if not stale:
-        return Finding("fresh", "holds", "every table was made from what is published now")
+        return Finding(
+            "fresh", "holds", "every table was made from what is published now, under the policies in force"
+        )
     told = "; ".join(f"{name} {why}" for name, why in stale.items())
     return Finding("fresh", "waits", f"{told}: stedi run")
 
@@ -284,15 +287,6 @@ def _history(lake: Lake, name: str, keep: timedelta) -> Iterator[Finding]:
             "waits",
             f"{counted(len(left), 'file')} that no snapshot needs, such as {left[0].path}: run the job retention",
         )
-
-
-def _policies(lake: Lake) -> dict[str, Any]:
-    """The policies under which the ML table was made; those of any lake without one."""
-    table = lake.find_table("machine_learning_curated")
-    current = table.current_snapshot() if table else None
-    summary = current.summary.additional_properties if current and current.summary else {}
-    policies: dict[str, Any] = json.loads(summary.get(POLICIES, "{}"))
-    return policies
 
 
 def _some(paths: Collection[str]) -> str:

@@ -17,7 +17,7 @@ from pyiceberg.expressions import AlwaysFalse
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake import maintenance, publication
 from stedi_assets.lake.lake import Lake
-from stedi_assets.lake.lineage import stale_tables
+from stedi_assets.lake.lineage import Recipe, stale_tables
 from stedi_assets.lake.pinned import PinnedSnapshots
 from stedi_assets.lake.publication import RUN_ID, PublishConflictError, Staged
 from stedi_assets.settings import Settings
@@ -30,6 +30,7 @@ INPUTS = {
     "customer_trusted": ("customer_landing", "customer_quarantine"),
     "accelerometer_trusted": ("accelerometer_landing", "customer_trusted"),
 }
+RECIPES = {table: Recipe(frozenset(inputs), {}) for table, inputs in INPUTS.items()}
 TABLES = ("accelerometer_landing", "customer_landing", "customer_quarantine", *INPUTS)
 # As in ``Points``, for what is there without an engine.
 STEPS = (
@@ -143,7 +144,7 @@ class World:
         landed = sum(
             len(published(self.lake, table)) for table in ("customer_landing", "customer_quarantine")
         )
-        return landed == len(self.delivered) and not stale_tables(self.lake, INPUTS)
+        return landed == len(self.delivered) and not stale_tables(self.lake, RECIPES)
 
     def settle(self) -> None:
         for _ in range(2):

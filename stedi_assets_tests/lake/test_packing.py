@@ -15,7 +15,7 @@ from stedi_assets.definitions import build_definitions
 from stedi_assets.lake import packing, publication
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.lake import Lake
-from stedi_assets.lake.lineage import AWAITS, stale_tables, version_of
+from stedi_assets.lake.lineage import AWAITS, Recipe, stale_tables, version_of
 from stedi_assets.lake.maintenance import erase_history, retain, unreferenced
 from stedi_assets.lake.packing import FEWEST_FILES, Packed, pack
 from stedi_assets.lake.pinned import PinnedSnapshots
@@ -237,11 +237,11 @@ def consenting(lake, monkeypatch) -> Staged:
 def test_a_run_publishes_what_it_made_before_packing_and_it_is_not_stale(lake, consenting):
     assert pack(lake, CONTRACTS["customer_landing"]) == Packed(2, 1)
     publication.publish(lake, consenting, {RUN_ID: "run"})
-    inputs = {"customer_trusted": ["customer_landing", "customer_quarantine"]}
-    assert stale_tables(lake, inputs) == set()
+    recipes = {"customer_trusted": Recipe(frozenset({"customer_landing"}), {})}
+    assert stale_tables(lake, recipes) == set()
     add_customer(lake, "customer_landing", customer(ANN, updated=T0 + 1, research=None))
     assert pack(lake, CONTRACTS["customer_landing"]) == Packed(2, 1)
-    assert stale_tables(lake, inputs) == {"customer_trusted"}
+    assert stale_tables(lake, recipes) == {"customer_trusted"}
 
 
 def test_packing_hides_no_withdrawal_from_a_run_at_work(lake, consenting):

@@ -63,8 +63,10 @@ def test_a_sound_lake_holds(three_people):
 def test_a_lake_under_other_policies_is_held_to_them(three_people, policies):
     graph = Graph(three_people.lake_uri, three_people.engine, policies)
     graph.run()
-    # The lake says under which policies it was made, whatever the settings are now.
-    assert found(three_people) == {}
+    assert found(graph) == {}
+    told = {finding.name: finding for finding in verify(graph.lake, three_people.settings)}
+    assert told["fresh"].state == "waits"
+    assert "customer_trusted was made under other policies than those in force" in told["fresh"].message
 
 
 def test_a_lake_in_a_bucket_holds(three_people, new_lake, sail_engine):
