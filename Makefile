@@ -5,7 +5,7 @@ PORT ?= 3000
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
 
-.PHONY: help dev materialize reset test test-cluster prove docs screenshots notebook notebook-run lock clean
+.PHONY: help dev materialize reset test test-cluster prove bench docs screenshots notebook notebook-run lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ test-cluster: .venv/test ## test Apache Spark on a cluster: minutes
 # What takes minutes and proves a promise over many histories: tests marked `prove`, and all examples of those that draw.
 prove: .venv/test ## prove promises over many histories: many minutes
 	$(BIN)/pytest -m 'prove or drawn' --hypothesis-profile prove --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+bench: .venv/test ## compare with other ways to the same tables: minutes, or make bench SCALE=100
+	$(BIN)/python -m benchmarks.bench --scale $(or $(SCALE),1)
 
 # The tests of the UI take them on the way: generated data, whatever data/ holds.
 screenshots: .venv/test ## take the pictures of the UI in README and docs anew

@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from unittest import mock
 
 import polars as pl
@@ -33,7 +34,11 @@ SOURCE = Source(
 )
 SCHEMA = {name: dtype for name, dtype in SOURCE.schema().items() if name != "source_position"}
 ARROW = pa.schema(
-    [("user", pa.string()), ("timestamp", pa.int64()), *((axis, pa.float64()) for axis in "xyz")]
+    [
+        pa.field("user", pa.string()),
+        pa.field("timestamp", pa.int64()),
+        *(pa.field(axis, pa.float64()) for axis in "xyz"),
+    ]
 )
 LINE = '{"user":"Ashley.Davis%d@test.com","timestamp":%d,"x":%.1f,"y":-1.0,"z":0.0}\n'
 ODD = {
@@ -61,6 +66,10 @@ def _one_by_one(text: bytes) -> Parsed:
         return JsonReader(SOURCE).close(text)
 
 
+def _line_by_line(loads: Callable[[bytes], dict[str, object]], text: bytes) -> pl.DataFrame:
+    return _frame([loads(line) for line in text.splitlines()])
+
+
 def _parsers() -> dict[str, Callable[[bytes], object]]:
     parsers: dict[str, Callable[[bytes], object]] = {
         "JsonReader": lambda text: JsonReader(SOURCE).close(text),
@@ -69,7 +78,7 @@ def _parsers() -> dict[str, Callable[[bytes], object]]:
         "pyarrow.json": lambda text: pa_json.read_json(
             io.BytesIO(text), parse_options=pa_json.ParseOptions(explicit_schema=ARROW)
         ),
-        "json": lambda text: _frame([json.loads(line) for line in text.splitlines()]),
+        "json": partial(_line_by_line, json.loads),
     }
     for name in ("orjson", "msgspec.json"):
         try:
@@ -77,7 +86,7 @@ def _parsers() -> dict[str, Callable[[bytes], object]]:
         except ImportError:
             continue
         loads = getattr(module, "loads", None) or module.decode
-        parsers[name] = lambda text, loads=loads: _frame([loads(line) for line in text.splitlines()])
+        parsers[name] = partial(_line_by_line, loads)
     return parsers
 
 

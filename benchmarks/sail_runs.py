@@ -51,7 +51,7 @@ def step_seconds(lake: Path, tables: Sequence[dg.AssetKey] | None = None) -> dic
     with dg.DagsterInstance.ephemeral() as instance:
         result = job.execute_in_process(instance=instance, asset_selection=tables)
         steps = instance.get_run_step_stats(result.run_id)
-    return {step.step_key: float(step.end_time - step.start_time) for step in steps}
+    return {step.step_key: (step.end_time or 0) - (step.start_time or 0) for step in steps}
 
 
 def link_landing(given: Path, lake: Path, sources: Iterable[str]) -> None:

@@ -1,0 +1,206 @@
+"""This product against other ways to the same five tables: whole processes, in turn, on landing files of one size.
+
+Run: `python -m benchmarks.bench --scale 1 --rounds 5`, or `make bench SCALE=1`. The result goes to
+`benchmarks/results/`, and the page `docs/benchmarks.md` is written anew from what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow.parquet as pq
+
+from benchmarks.contenders import FIELDS, KEY
+from benchmarks.measure import measured
+from benchmarks.page import RESULTS, write_page
+from benchmarks.sail_runs import link_landing
+from stedi_assets.sample_data import write_sample_lake
+from stedi_assets.sample_data.broken import BROKEN
+
+TABLES = (
+    "customer_trusted",
+    "accelerometer_trusted",
+    "customer_curated",
+    "step_trainer_trusted",
+    "machine_learning_curated",
+)
+PACKAGES = ("dagster", "pysail", "pyspark", "duckdb", "polars", "pyiceberg")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A way to the tables.
+
+    Attributes:
+        name: As the page has it.
+        commands: One command after another; ``{lake}`` and ``{output}`` stand for folders.
+        spark: The engine of this product, if that is what the commands are.
+    """
+
+    name: str
+    commands: tuple[tuple[str, ...], ...]
+    spark: str = ""
+
+
+def _product(spark: str) -> Contender:
+    stedi = str(Path(sys.executable).with_name("stedi"))
+    return Contender(f"stedi run, {spark}", ((stedi, "run", "--lake", "{output}", "--json"),), spark)
+
+
+def _script(module: str, *before: str, after: tuple[str, ...] = ()) -> tuple[str, ...]:
+    return (sys.executable, "-m", f"benchmarks.contenders.{module}", *before, "{lake}", "{output}", *after)
+
+
+CONTENDERS = (
+    _product("sail"),
+    _product("local[2]"),
+    Contender("PySpark script, sail", (_script("spark_script", "sail"),)),
+    Contender("PySpark script, local[2]", (_script("spark_script", "local[2]"),)),
+    Contender(
+        "five PySpark jobs, local[2]",
+        tuple(_script("spark_script", "local[2]", after=(table,)) for table in TABLES),
+    ),
+    Contender("DuckDB script", (_script("duckdb_script"),)),
+    Contender("Polars script", (_script("polars_script"),)),
+)
+
+
+def run(contender: Contender, lake: Path, folder: Path) -> dict[str, Any]:
+    """Let a contender compute the tables in a new folder; its figures and the rows of each table."""
+    output = folder / "output"
+    environment = {"STEDI_PSEUDONYM_KEY": KEY.decode(), "PYTHONPATH": str(Path.cwd()), "RUST_LOG": "error"}
+    if contender.spark:
+        link_landing(lake, output, FIELDS)
+        environment |= {"STEDI_SPARK": contender.spark}
+    load = os.getloadavg()[0]
+    costs = [
+        measured([part.format(lake=lake, output=output) for part in command], environment)
+        for command in contender.commands
+    ]
+    figures: dict[str, Any] = {
+        "seconds": sum(cost.seconds for cost in costs),
+        "cpu_seconds": sum(cost.cpu_seconds for cost in costs),
+        "peak_bytes": max(cost.peak_bytes for cost in costs),
+        "load_before": load,
+    }
+    if contender.spark:
+        tables = {table["table"]: table for table in json.loads(costs[0].output)["tables"]}
+        # Both tables of a source are made by one step.
+        figures["seconds_of_steps"] = sum(
+            table["seconds"] for name, table in tables.items() if not name.endswith("_quarantine")
+        )
+        rows = {name: tables[name]["rows_out"] for name in TABLES}
+    else:
+        rows = {name: _rows(output / name) for name in TABLES}
+    landing = set(output.glob("*/landing/*"))
+    files = [file for file in output.rglob("*") if file.is_file() and file not in landing]
+    figures["bytes_written"] = sum(file.stat().st_size for file in files)
+    shutil.rmtree(output)
+    return figures | {"rows": rows}
+
+
+def _rows(folder: Path) -> int:
+    return sum(pq.read_metadata(file).num_rows for file in folder.glob("*.parquet"))
+
+
+def compare(
+    lake: Path, scale: int, rounds: int, contenders: tuple[Contender, ...] = CONTENDERS
+) -> dict[str, Any]:
+    """Measure contenders in turn, each round in the other direction.
+
+    Raises:
+        RuntimeError: Two contenders differ in the rows of a table.
+    """
+    found: dict[str, list[dict[str, Any]]] = {contender.name: [] for contender in contenders}
+    rows: dict[str, int] = {}
+    # Beside the lake, so that files can be linked.
+    with tempfile.TemporaryDirectory(dir=lake.parent) as folder:
+        for number in range(rounds):
+            for contender in contenders[:: -1 if number % 2 else 1]:
+                figures = run(contender, lake, Path(folder))
+                if (rows := rows or figures["rows"]) != figures.pop("rows"):
+                    raise RuntimeError(
+                        f"{contender.name} gives other rows than {contenders[0].name}: {figures}"
+                    )
+                found[contender.name].append(figures)
+                print(f"{contender.name:30} {figures['seconds']:7.2f} s", flush=True)
+    return {
+        "scale": scale,
+        "rounds": rounds,
+        "day": datetime.now(UTC).date().isoformat(),
+        "machine": _machine(),
+        "versions": {name: version(name) for name in PACKAGES},
+        "landing_bytes": sum(file.stat().st_size for file in lake.glob("*/landing/*")),
+        "rows": rows,
+        "contenders": {name: _summary(figures) for name, figures in found.items()},
+    }
+
+
+def _summary(figures: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Of each figure the median, the least and the most."""
+    return {
+        name: {
+            "median": round(statistics.median(each[name] for each in figures), 2),
+            "least": round(min(each[name] for each in figures), 2),
+            "most": round(max(each[name] for each in figures), 2),
+        }
+        for name in figures[0]
+    }
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "python": platform.python_version(),
+    }
+
+
+def well_formed(lake: Path, scale: int) -> Path:
+    """Generate landing files that a plain JSON reader can read; kept for the next time.
+
+    The broken records of the generated data are left out: only this product gets past them.
+    """
+    if not (lake / "complete").exists():
+        shutil.rmtree(lake, ignore_errors=True)
+        write_sample_lake(lake, scale=scale)
+        for source, broken in BROKEN.items():
+            left_out = {line for _, line in broken}
+            for file in (lake / source / "landing").iterdir():
+                lines = file.read_text().splitlines()
+                file.write_text("".join(f"{line}\n" for line in lines if line not in left_out))
+        (lake / "complete").touch()
+    return lake
+
+
+def main() -> None:
+    """Measure, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", type=int, default=1, help="how many times the reference's size")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir(), "stedi-bench"))
+    given = parser.parse_args()
+    lake = well_formed(given.folder / f"scale-{given.scale}", given.scale)
+    result = compare(lake, given.scale, given.rounds)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"scale-{given.scale}.json").write_text(json.dumps(result, indent=2) + "\n")
+    write_page()
+
+
+if __name__ == "__main__":
+    main()

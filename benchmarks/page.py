@@ -1,0 +1,126 @@
+"""The page ``docs/benchmarks.md`` and its plots, made of the results in ``benchmarks/results/``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[1]
+RESULTS = REPOSITORY / "benchmarks" / "results"
+PAGE = Path("docs", "benchmarks.md")
+
+_HEAD = """# Benchmarks
+
+`make bench` writes this page from what it measures: edit `benchmarks/page.py`, not this page.
+
+Each contender computes the same five tables, `customer_trusted` to `machine_learning_curated`, from the same generated
+landing files, in processes of its own. The contenders take turns, and each round goes in the other direction. A run
+whose contenders disagree on the rows of a table fails.
+
+**Only this product checks, quarantines and publishes atomically.** The scripts get files without broken records, since
+the first broken record would end them. They leave Parquet files in folders: no landing tables, no snapshots, no checks,
+no history. The PySpark scripts have this product's transformations; "five PySpark jobs" is a job for each table, as on
+AWS Glue.
+
+- *Seconds* are from start to exit; *steps* are what the steps of a run take, without start-up.
+- *Processor* is the time of all processes together.
+- *Memory* is the most that all processes of a contender had at once, sampled ten times a second; shared memory counts
+  once.
+- *Written* is what is in the contender's folder in the end. This product's folder holds the landing tables, too.
+- Requests to S3 are not counted: the lakes are folders.
+"""
+
+
+def page() -> str:
+    """The text of the page."""
+    return "\n".join([_HEAD, *(_section(result) for result in results())])
+
+
+def results() -> list[dict[str, Any]]:
+    """The results of all sizes, the smallest first."""
+    found = [json.loads(file.read_text()) for file in RESULTS.glob("*.json")]
+    return sorted(found, key=lambda result: result["scale"])
+
+
+def write_page() -> None:
+    """Write the page, and a plot for each size."""
+    (REPOSITORY / PAGE).write_text(page())
+    for result in results():
+        _plot(result)
+
+
+def _section(result: dict[str, Any]) -> str:
+    contenders = result["contenders"]
+    fastest = contenders["DuckDB script"]["seconds"]["median"]
+    lines = [
+        f"## {result['scale']} x",
+        "",
+        _conditions(result),
+        "",
+        f"![Seconds and memory of each contender]({_image(result)})",
+        "",
+        "| contender | seconds | times DuckDB | steps | processor | memory, MB | written, MB |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {name} | {_spread(each['seconds'], 1, 1)} | {each['seconds']['median'] / fastest:.1f} "
+            f"| {_spread(each['seconds_of_steps'], 1, 1) if 'seconds_of_steps' in each else ''} "
+            f"| {_spread(each['cpu_seconds'], 1, 1)} | {_spread(each['peak_bytes'], 1e6, 0)} "
+            f"| {each['bytes_written']['median'] / 1e6:,.1f} |"
+            for name, each in contenders.items()
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _spread(figure: dict[str, float], unit: float, digits: int) -> str:
+    least, median, most = (f"{figure[name] / unit:,.{digits}f}" for name in ("least", "median", "most"))
+    return f"{median} ({least} to {most})"
+
+
+def _conditions(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
+    loads = [each["load_before"] for each in result["contenders"].values()]
+    least, most = min(load["least"] for load in loads), max(load["most"] for load in loads)
+    return (
+        f"{result['landing_bytes'] / 1e6:,.0f} MB of landing files, {result['rounds']} rounds on {result['day']}: "
+        "medians, with the least and the most. "
+        f"{machine['cores']} cores ({machine['processor']}), {machine['memory_bytes'] / 1e9:.0f} GB, "
+        f"{machine['system']}, Python {machine['python']}; {versions}. Load before a contender began: "
+        f"{least:.1f} to {most:.1f}."
+    )
+
+
+def _image(result: dict[str, Any]) -> str:
+    return f"images/benchmarks-{result['scale']}.svg"
+
+
+def _plot(result: dict[str, Any]) -> None:
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    # Equal results give equal files.
+    mpl.rcParams["svg.hashsalt"] = "stedi"
+    import matplotlib.pyplot as plt
+
+    names = list(result["contenders"])[::-1]
+    figure, panels = plt.subplots(1, 2, figsize=(9, 2.8), sharey=True, layout="constrained")
+    for panel, (key, unit, label) in zip(
+        panels, (("seconds", 1, "seconds"), ("peak_bytes", 1e6, "memory, MB")), strict=True
+    ):
+        figures = [result["contenders"][name][key] for name in names]
+        medians = [each["median"] / unit for each in figures]
+        below = [median - each["least"] / unit for median, each in zip(medians, figures, strict=True)]
+        above = [each["most"] / unit - median for median, each in zip(medians, figures, strict=True)]
+        colors = ["#00695c" if name.startswith("stedi") else "#b0bec5" for name in names]
+        panel.barh(names, medians, color=colors, xerr=[below, above], error_kw={"lw": 0.8})
+        panel.set_xlabel(label)
+        panel.spines[["top", "right"]].set_visible(False)
+    figure.savefig(REPOSITORY / PAGE.parent / _image(result), metadata={"Date": None})
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    write_page()
