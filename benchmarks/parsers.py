@@ -5,14 +5,16 @@ that are not installed (orjson, msgspec) are left out: the product needs none. p
 sound lines alone, since a chunk that begins with a bare `null` crashes the process.
 """
 
+from __future__ import annotations
+
 import importlib
 import io
 import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import polars as pl
@@ -24,6 +26,9 @@ from stedi_assets.records.json_reader import JsonReader
 from stedi_assets.records.source import Field, Parsed, Source
 from stedi_assets.records.typed import typed_rows
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SOURCE = Source(
     "accelerometer",
     (
@@ -33,13 +38,11 @@ SOURCE = Source(
     ),
 )
 SCHEMA = {name: dtype for name, dtype in SOURCE.schema().items() if name != "source_position"}
-ARROW = pa.schema(
-    [
-        pa.field("user", pa.string()),
-        pa.field("timestamp", pa.int64()),
-        *(pa.field(axis, pa.float64()) for axis in "xyz"),
-    ]
-)
+COLUMNS: list[pa.Field[Any]] = [
+    pa.field("user", pa.string()),
+    pa.field("timestamp", pa.int64()),
+    *(pa.field(axis, pa.float64()) for axis in "xyz"),
+]
 LINE = '{"user":"Ashley.Davis%d@test.com","timestamp":%d,"x":%.1f,"y":-1.0,"z":0.0}\n'
 ODD = {
     "number for text": '{"user":8015551212,"timestamp":1,"x":1,"y":1,"z":1}',
@@ -76,7 +79,7 @@ def _parsers() -> dict[str, Callable[[bytes], object]]:
         "JsonReader, one by one": _one_by_one,
         "polars.read_ndjson": lambda text: pl.read_ndjson(text, schema=SCHEMA),
         "pyarrow.json": lambda text: pa_json.read_json(
-            io.BytesIO(text), parse_options=pa_json.ParseOptions(explicit_schema=ARROW)
+            io.BytesIO(text), parse_options=pa_json.ParseOptions(explicit_schema=pa.schema(COLUMNS))
         ),
         "json": partial(_line_by_line, json.loads),
     }
