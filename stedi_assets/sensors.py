@@ -6,8 +6,8 @@ See https://docs.dagster.io/guides/automate/sensors. Which table is stale belong
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +19,20 @@ from stedi_assets.jobs import enforce_consent, refresh, retention
 from stedi_assets.lake.evolution import is_made_of_files
 from stedi_assets.lake.lake import Lake
 from stedi_assets.lake.lineage import Recipe, made_by, stale_tables
-from stedi_assets.landing.files import Listing, list_landing
+from stedi_assets.landing.files import LandingFile, Listing, list_landing
 from stedi_assets.landing.ingest import KINDS
 from stedi_assets.landing.ledger import read_ledger
 from stedi_assets.resources import failing_clearly
 from stedi_assets.settings import Settings
 from stedi_assets.sources import SOURCES
+from stedi_assets.text import counted
 
 if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
 INTERVAL_SECONDS = 30
+# A file in a folder that was written so short a time ago may be unfinished.
+SETTLED_AFTER_SECONDS = 5
 # However often a run has failed, another one is asked for after this time.
 LONGEST_PAUSE_SECONDS = 3600
 # A run whose process died stays in progress for ever where nothing monitors runs.
@@ -51,19 +54,29 @@ class Cursor:
 
     Attributes:
         requests: Number of requests so far.
-        files: A digest of each source's landing files.
-        settled: The landing files and the ledger when the ledger last had every file as it is, as a digest.
-        left: Tables that a run has left, as they were at the last evaluation.
+        settled: A digest of landing files, tables and recipes when nothing was left to do.
+        asked_for: A digest of the files of each source that a run was asked for and has not yet come to.
+        left: Tables that are left to be made, as they were at the last evaluation.
         asked: How often these tables were asked for.
         next_at: When they may be asked for again, epoch s.
     """
 
     requests: int = 0
-    files: dict[str, str] = field(default_factory=dict)
     settled: str = ""
+    asked_for: dict[str, str] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     asked: int = 0
     next_at: float = 0
+
+    @classmethod
+    def from_json(cls, text: str | None) -> "Cursor":
+        """Read a cursor; what another version wrote into it beside this is passed over."""
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in json.loads(text or "{}").items() if name in known})
+
+    def to_json(self) -> str:
+        """Write a cursor."""
+        return json.dumps(asdict(self))
 
     def is_due(self, left: set[str], now: float) -> bool:
         """Whether to ask for what is left: at the second look, then after pauses that double each time."""
@@ -75,6 +88,26 @@ class Cursor:
         self.asked += 1
         self.next_at = now + min(INTERVAL_SECONDS * 2**self.asked, LONGEST_PAUSE_SECONDS)
         return True
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits for a run.
+
+    Attributes:
+        files: Of each source whose ledger does not have every file as it is, a digest of the files in question.
+        stale: Tables that are stale.
+        unfinished: Paths of files that were written a moment ago, and wait for another evaluation.
+    """
+
+    files: Mapping[str, str]
+    stale: frozenset[str]
+    unfinished: tuple[str, ...]
+
+    @property
+    def tables(self) -> set[str]:
+        """The tables that a run has to come to."""
+        return _tables_of(self.files) | self.stale
 
 
 @dg.sensor(
@@ -89,51 +122,51 @@ class Cursor:
 def landing_files_sensor(
     context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
 ) -> dg.SensorResult:
-    """Compare the landing folders with what they were at the last evaluation, and the tables with their inputs.
+    """Compare the landing folders with the ledger, and the tables with their inputs, while no run is in progress.
 
     A changed file is asked for at once. What a run has left, since it died or failed, is asked for until it is done.
     The number of requests is part of the run key, since Dagster remembers keys for ever and a folder may come to look
-    as it did before.
+    as it did before. Where neither files nor tables changed since nothing was left, only these are listed: on S3 in
+    four requests.
     """
-    cursor = Cursor(**json.loads(context.cursor or "{}"))
+    if _is_busy(context.instance):
+        # Tables are stale because the run has not come to them yet.
+        return dg.SensorResult(skip_reason=_BUSY, cursor=context.cursor)
+    cursor = Cursor.from_json(context.cursor)
     repository = context.repository_def
     assert repository is not None  # noqa: S101 - the daemon and the tests both evaluate the sensor in a repository
     with failing_clearly(lake, "landing_files_sensor"):
         listings = {source: list_landing(lake, source) for source in SOURCES}
-        files = {source: _digest(listing) for source, listing in listings.items() if listing.files}
-        changed = [source for source in SOURCES if files.get(source) != cursor.files.get(source)]
-        cursor.files = files
-        # While a run is in progress, tables are stale because the run has not come to them yet.
         how = recipes(repository.asset_graph, settings)
-        left = None if _is_busy(context.instance) else _left(lake, how, listings, cursor)
+        state = _state(lake, listings, how)
+        waiting = _NOTHING if state == cursor.settled else _waiting(lake, listings, how)
+    cursor.settled = state if waiting == _NOTHING else ""
+    changed = [source for source, files in waiting.files.items() if cursor.asked_for.get(source) != files]
+    cursor.asked_for = dict(waiting.files)
+    is_due = cursor.is_due(waiting.tables, time.time())
+    if not changed and not is_due:
+        return dg.SensorResult(skip_reason=_why_not(waiting, listings), cursor=cursor.to_json())
     for source in changed:
         context.log.info(_seen(source, listings[source]))
-    is_due = left is not None and cursor.is_due(left, time.time())
-    if not changed and not is_due:
-        waiting = f"{', '.join(sorted(left))} will be asked for again" if left else _NOTHING_TO_DO
-        counts = ", ".join(f"{len(listing.files)} of {source}" for source, listing in listings.items())
-        return dg.SensorResult(
-            skip_reason=f"{waiting}. Landing files: {counts}.", cursor=json.dumps(asdict(cursor))
-        )
     cursor.requests += 1
-    digests = "-".join(files.get(source, "none") for source in changed) or "left"
+    digests = "-".join(waiting.files[source] for source in changed) or "left"
     return dg.SensorResult(
         run_requests=[
             dg.RunRequest(
                 run_key=f"{cursor.requests}-{digests}",
-                asset_selection=sorted(_selection(repository, changed, left or set())),
-                tags=_tags(changed, left or set()),
+                asset_selection=sorted(_selection(repository, changed, waiting.tables)),
+                tags=_tags(changed, waiting.tables),
             )
         ],
         # Not at each tick: three events every half a minute would be three million a year.
         asset_events=[observation(source, listings[source]) for source in changed],
-        cursor=json.dumps(asdict(cursor)),
+        cursor=cursor.to_json(),
     )
 
 
 def _tags(changed: Iterable[str], left: set[str]) -> dict[str, str]:
     """Say why a run was asked for: sources whose files changed, and what was left beside their tables."""
-    left = left - {f"{source}_{kind}" for source in changed for kind in KINDS}
+    left = left - _tables_of(changed)
     why = {"stedi/sources": ",".join(changed), "stedi/left": ",".join(sorted(left))}
     return {name: value for name, value in why.items() if value}
 
@@ -151,21 +184,51 @@ def consent_sensor(context: dg.RunFailureSensorContext) -> dg.RunRequest | dg.Sk
     return dg.RunRequest(run_key=failed.run_id, tags={"stedi/after": failed.run_id})
 
 
-_NOTHING_TO_DO = "No landing file is new, changed or gone, and no table is stale"
+_NOTHING = Waiting({}, frozenset(), ())
+_BUSY = "A run is queued or in progress. What it leaves is asked for when it has ended."
+
+
+def _why_not(waiting: Waiting, listings: Mapping[str, Listing]) -> str:
+    """Say why no run is asked for, and what waits."""
+    told = []
+    if waiting.tables:
+        told.append(f"{', '.join(sorted(waiting.tables))} will be asked for again")
+    if waiting.unfinished:
+        told.append(f"{_some(waiting.unfinished)} may be unfinished and will be looked at again")
+    counts = ", ".join(f"{len(listing.files)} of {source}" for source, listing in listings.items())
+    return (
+        f"{'; '.join(told) or 'No landing file is new, changed or gone, and no table is stale'}. "
+        f"Landing files: {counts}."
+    )
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = len(paths) - _FILES_NAMED
+    return ", ".join(paths[:_FILES_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _seen(source: str, listing: Listing) -> str:
     """Say which landing files of a source there are, the newest first."""
-    named = "".join(f", {file.path}" for file in listing.newest_first[:_FILES_NAMED])
-    more = len(listing.files) - _FILES_NAMED
-    return f"{source}: {len(listing.files)} landing files{named}" + (
-        f" and {more:,} more" if more > 0 else ""
+    paths = [file.path for file in listing.newest_first]
+    return ", ".join([f"{source}: {counted(len(paths), 'landing file')}", *([_some(paths)] if paths else [])])
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _state(lake: Lake, listings: Mapping[str, Listing], how: Mapping[str, Recipe]) -> str:
+    """A digest of all that decides whether something waits for a run."""
+    files = {
+        source: [(file.path, file.identity) for file in listing.files] for source, listing in listings.items()
+    }
+    return _digest(
+        [files, lake.metadata_locations(), {name: dict(each.made_by) for name, each in how.items()}]
     )
 
 
-def _digest(listing: Listing) -> str:
-    identities = json.dumps([(file.path, file.identity) for file in listing.files])
-    return hashlib.sha256(identities.encode()).hexdigest()[:16]
+def _tables_of(sources: Iterable[str]) -> set[str]:
+    return {f"{source}_{kind}" for source in sources for kind in KINDS}
 
 
 def _selection(
@@ -177,7 +240,7 @@ def _selection(
     be read would refresh every table time and again.
     """
     made_of_files = {table for table in left if is_made_of_files(CONTRACTS[table])}
-    tables = {f"{source}_{kind}" for source in changed for kind in KINDS} | left - made_of_files
+    tables = _tables_of(changed) | left - made_of_files
     below = dg.AssetSelection.assets(*sorted(tables)).downstream().materializable()
     return {*below.resolve(repository.asset_graph), *map(dg.AssetKey, made_of_files)}
 
@@ -201,22 +264,22 @@ def recipes(graph: "BaseAssetGraph[Any]", settings: Settings) -> dict[str, Recip
     }
 
 
-def _left(
-    lake: Lake,
-    how: Mapping[str, Recipe],
-    listings: Mapping[str, Listing],
-    cursor: Cursor,
-) -> set[str]:
-    """Tables that are stale, and the tables of sources whose ledger does not have every file as it is."""
-    left = stale_tables(lake, how)
-    ledger = lake.find_table("landing_files")
-    state = json.dumps([cursor.files, ledger and ledger.metadata.current_snapshot_id], sort_keys=True)
-    if cursor.settled != state:
-        unsettled = {
-            source
-            for source, listing in listings.items()
-            if not read_ledger(lake, source).is_settled(listing)
-        }
-        left |= {f"{source}_{kind}" for source in unsettled for kind in KINDS}
-        cursor.settled = "" if unsettled else state
-    return left
+def _waiting(lake: Lake, listings: Mapping[str, Listing], how: Mapping[str, Recipe]) -> Waiting:
+    """Compare files with the ledger, and tables with their recipes."""
+    files, unfinished, now = {}, [], time.time()
+    for source, listing in listings.items():
+        ledger = read_ledger(lake, source)
+        changes = ledger.changes(listing)
+        present = {file.path: file for file in listing.files}
+        written = [present[path] for path in (*changes.new, *changes.changed)]
+        fresh = [] if lake.on_s3 else [file.path for file in written if _may_be_unfinished(file, now)]
+        settled = [(file.path, file.identity) for file in written if file.path not in fresh]
+        if settled or changes.gone or ledger.repeated:
+            files[source] = _digest([settled, changes.gone, sorted(ledger.repeated)])
+        unfinished += fresh
+    return Waiting(files, frozenset(stale_tables(lake, how)), tuple(unfinished))
+
+
+def _may_be_unfinished(file: LandingFile, now: float) -> bool:
+    """Whether a file in a folder was written a moment ago; a time to come says nothing, since a clock was set back."""
+    return 0 <= now - file.modified.timestamp() < SETTLED_AFTER_SECONDS

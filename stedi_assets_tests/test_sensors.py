@@ -1,20 +1,19 @@
 """The sensor on landing files, asked as Dagster's daemon asks it: again and again, with the last cursor."""
 
 import os
+import time
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from stedi_assets import sensors
-from stedi_assets.definitions import build_definitions
 from stedi_assets.lake.lineage import CODE_VERSION, POLICIES, ROWS_OF, own_properties, version_of
 from stedi_assets.sensors import landing_files_sensor
 from stedi_assets.settings import Settings
+from stedi_assets_tests.builders.daemon import Daemon
 from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import Graph, KeptLake
 from stedi_assets_tests.builders.small_lake import (
@@ -52,38 +51,6 @@ BELOW_CUSTOMERS = {
 }
 
 
-class Daemon:
-    """Evaluates the sensor of the product's own definitions, and keeps its cursor."""
-
-    def __init__(self, lake: Path, engine, **policies: Any) -> None:
-        self.definitions = build_definitions(Settings(lake_uri=str(lake), **policies), engine)
-        self.instance = dg.DagsterInstance.ephemeral()
-        self.cursor = None
-        self.keys: set[str] = set()
-
-    def tick(self) -> SensorExecutionData:
-        repository = self.definitions.get_repository_def()
-        with dg.build_sensor_context(
-            self.instance,
-            cursor=self.cursor,
-            repository_def=repository,
-            resources=repository.get_top_level_resources(),
-        ) as context:
-            result = repository.get_sensor_def("landing_files_sensor").evaluate_tick(context)
-        self.cursor = result.cursor
-        return result
-
-    def skips(self) -> bool:
-        return not self.tick().run_requests
-
-    def requested(self) -> set[str]:
-        """The tables of the one run that the sensor requests, under a key that Dagster has not seen."""
-        (request,) = self.tick().run_requests
-        assert request.run_key not in self.keys
-        self.keys.add(request.run_key)
-        return {key.to_user_string() for key in request.asset_selection}
-
-
 @pytest.fixture(scope="module")
 def kept(sail_engine, tmp_path_factory) -> KeptLake:
     graph = Graph(str(deliver_all(tmp_path_factory.mktemp("kept") / "lake")), sail_engine)
@@ -104,14 +71,57 @@ def lake(graph) -> Path:
 
 @pytest.fixture
 def daemon(lake, sail_engine) -> Daemon:
-    """A daemon that has requested the run."""
-    daemon = Daemon(lake, sail_engine)
-    daemon.requested()
+    """A daemon that finds nothing to do."""
+    daemon = Daemon(Settings(lake_uri=str(lake)), sail_engine)
+    assert daemon.skips()
     return daemon
 
 
-def test_the_first_files_request_one_run_of_everything(lake, sail_engine):
-    assert Daemon(lake, sail_engine).requested() == BELOW_CUSTOMERS | BELOW_READINGS | BELOW_STEPS
+@pytest.fixture(autouse=True)
+def clock(monkeypatch) -> SimpleNamespace:
+    """The sensor's clock, by which every file was written a minute ago."""
+    clock = SimpleNamespace(ahead=60.0)
+    monkeypatch.setattr(sensors, "time", SimpleNamespace(time=lambda: time.time() + clock.ahead))
+    return clock
+
+
+def test_the_first_files_request_one_run_of_everything(tmp_path, sail_engine):
+    deliver_all(tmp_path)
+    assert (
+        Daemon(Settings(lake_uri=str(tmp_path)), sail_engine).requested()
+        == BELOW_CUSTOMERS | BELOW_READINGS | BELOW_STEPS
+    )
+
+
+def test_a_daemon_that_has_forgotten_all_requests_nothing_for_a_lake_that_is_up_to_date(lake, sail_engine):
+    assert Daemon(Settings(lake_uri=str(lake)), sail_engine).skips()
+
+
+def test_a_cursor_of_an_earlier_version_is_read(daemon):
+    daemon.cursor = '{"requests": 7, "files": {"customer": "0123456789abcdef"}}'
+    assert daemon.skips()
+
+
+def test_a_file_that_was_written_a_moment_ago_waits_and_the_tick_says_so(daemon, lake, graph, clock):
+    clock.ahead = 0.0
+    deliver(lake, "step_trainer", STEPS[:3], "2.json")
+    deliver(lake, "customer", CUSTOMERS, "2.json")
+    os.utime(lake / "customer/landing/2.json", (1_700_000_000, 1_700_000_000))
+    # The one file does not wait for the other.
+    requested = daemon.requested()
+    assert requested == BELOW_CUSTOMERS
+    graph.run(*requested)
+    assert "step_trainer/landing/2.json may be unfinished" in daemon.tick().skip_message
+    clock.ahead = sensors.SETTLED_AFTER_SECONDS
+    assert daemon.requested() >= BELOW_STEPS
+
+
+def test_a_file_whose_time_is_to_come_does_not_wait_for_it(daemon, lake, clock):
+    """A clock was set back, or the file comes from a machine whose clock is ahead."""
+    clock.ahead = 0.0
+    deliver(lake, "step_trainer", STEPS[:3], "2.json")
+    os.utime(lake / "step_trainer/landing/2.json", (4_000_000_000, 4_000_000_000))
+    assert daemon.requested() == BELOW_STEPS
 
 
 def test_nothing_new_is_skipped_and_said(daemon):
@@ -158,13 +168,25 @@ def test_a_file_changed_without_a_change_of_size_requests_a_run(daemon, lake):
     assert daemon.requested() == BELOW_STEPS
 
 
-def test_a_file_that_is_gone_requests_a_run_and_so_does_its_return(daemon, lake):
+def test_a_file_that_is_gone_requests_a_run_and_so_does_its_return(daemon, lake, graph):
     file, aside = lake / "step_trainer/landing/1.json", lake / "aside"
     file.rename(aside)
-    assert daemon.requested() == BELOW_STEPS
+    requested = daemon.requested()
+    assert requested == BELOW_STEPS
+    graph.run(*requested)
+    assert daemon.skips()
     aside.rename(file)
     # The folder looks as it did at first, and Dagster remembers run keys for ever.
     assert daemon.requested() == BELOW_STEPS
+
+
+def test_a_file_that_is_gone_and_back_before_a_run_came_requests_nothing_more(daemon, lake):
+    file, aside = lake / "step_trainer/landing/1.json", lake / "aside"
+    file.rename(aside)
+    daemon.requested()
+    aside.rename(file)
+    assert daemon.skips()
+    assert daemon.skips()
 
 
 def test_files_that_are_not_data_request_nothing(daemon, lake):
@@ -174,7 +196,7 @@ def test_files_that_are_not_data_request_nothing(daemon, lake):
 
 
 def test_an_empty_lake_requests_nothing(tmp_path, sail_engine):
-    assert Daemon(tmp_path / "nothing", sail_engine).skips()
+    assert Daemon(Settings(lake_uri=str(tmp_path / "nothing")), sail_engine).skips()
     assert not (tmp_path / "nothing").exists()
 
 
@@ -224,7 +246,7 @@ def withdraw_and_stop(graph: Graph, lake: Path) -> None:
 
 def test_tables_that_a_run_has_left_are_asked_for_until_they_are_made(daemon, lake, graph):
     withdraw_and_stop(graph, lake)
-    daemon.requested()
+    assert daemon.skips()
     assert daemon.requested() == BELOW_CUSTOMERS - {"customer_landing", "customer_quarantine"}
     assert daemon.skips()
     graph.run(*sorted(BELOW_CUSTOMERS - {"customer_landing", "customer_quarantine"}))
@@ -233,16 +255,14 @@ def test_tables_that_a_run_has_left_are_asked_for_until_they_are_made(daemon, la
     assert not [row for row in graph.table("customer_trusted") if row["person"] == e_mail("ann")]
 
 
-def test_what_is_left_is_asked_for_with_growing_pauses(daemon, lake, graph, monkeypatch):
-    clock = [1_000_000.0]
-    monkeypatch.setattr(sensors, "time", SimpleNamespace(time=lambda: clock[0]))
+def test_what_is_left_is_asked_for_with_growing_pauses(daemon, lake, graph, clock):
     withdraw_and_stop(graph, lake)
-    daemon.requested()
+    assert daemon.skips()
     asked_at = []
     for _ in range(40):
-        clock[0] += sensors.INTERVAL_SECONDS
+        clock.ahead += sensors.INTERVAL_SECONDS
         if not daemon.skips():
-            asked_at.append(clock[0])
+            asked_at.append(round(clock.ahead))
     pauses = [after - before for before, after in pairwise(asked_at)]
     assert pauses == [60, 120, 240, 480]
 
@@ -258,10 +278,12 @@ def test_nothing_is_asked_for_again_while_a_run_is_in_progress(daemon, lake):
     daemon.requested()
     run = dg.DagsterRun(job_name="refresh", status=dg.DagsterRunStatus.STARTED)
     daemon.instance.add_run(run)
-    assert daemon.skips()
+    # Not for what comes meanwhile, either: the next evaluation after the run asks for it.
+    deliver(lake, "accelerometer", READINGS, "2.json")
+    assert daemon.tick().skip_message.startswith("A run is queued or in progress.")
     assert daemon.skips()
     daemon.instance.report_run_failed(run)
-    assert not daemon.skips()
+    assert daemon.requested() >= BELOW_READINGS
 
 
 def test_tables_without_a_record_of_what_they_were_made_from_are_stale(daemon, graph):
@@ -275,8 +297,8 @@ def test_tables_without_a_record_of_what_they_were_made_from_are_stale(daemon, g
 
 def test_a_changed_policy_makes_every_table_stale_until_it_is_made_under_it(lake, graph, sail_engine):
     derived = BELOW_CUSTOMERS - {"customer_landing", "customer_quarantine"}
-    daemon = Daemon(lake, sail_engine, consent_from_date=True)
-    daemon.requested()
+    daemon = Daemon(Settings(lake_uri=str(lake), consent_from_date=True), sail_engine)
+    assert daemon.skips()
     assert daemon.requested() == derived
     graph.policies = {"consent_from_date": True}
     graph.run(*derived)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from pyiceberg.catalog import METADATA_LOCATION
 from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.exceptions import CommitFailedException
 
@@ -36,6 +37,16 @@ class LakeGlueCatalog(GlueCatalog):
         # In a session of its own, since boto3's shared session keeps the credentials that it found first.
         client = boto3.Session().client("glue", region_name=aws.region(), config=CONFIG)
         super().__init__(name, client=client, **properties)
+
+    def metadata_locations(self, database: str) -> dict[str, str]:
+        """Where the present metadata of each Iceberg table of a database is; none if there is no such database."""
+        pages = self.glue.get_paginator("get_tables").paginate(DatabaseName=database)
+        try:
+            tables = [table for page in pages for table in page["TableList"]]
+        except self.glue.exceptions.EntityNotFoundException:
+            return {}
+        found = {table["Name"]: table.get("Parameters", {}).get(METADATA_LOCATION) for table in tables}
+        return {name: location for name, location in found.items() if location}
 
     def _is_s3tables_database(self, database_name: str) -> bool:  # noqa: ARG002 - PyIceberg's signature
         # A lake has folders of its own, which S3 Tables would not allow. PyIceberg asks Glue at each commit.

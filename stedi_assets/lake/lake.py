@@ -136,6 +136,20 @@ class Lake:
         found = {name[-1] for name in self.catalog.list_tables(self.database)}
         return [*(name for name in FOLDERS if name in found), *sorted(found - FOLDERS.keys())]
 
+    def metadata_locations(self) -> dict[str, str]:
+        """Where the present metadata of each table is; every change of a table gives it another file.
+
+        Glue tells it of all tables in the database in one request.
+        """
+        if not catalog_exists(self.uri):
+            return {}
+        if self.on_s3:
+            from stedi_assets.lake.glue import LakeGlueCatalog
+
+            if isinstance(self.catalog, LakeGlueCatalog):
+                return self.catalog.metadata_locations(self.database)
+        return {name: table.metadata_location for name in FOLDERS if (table := self.find_table(name))}
+
     def _foreign(self, name: str, address: str) -> LakeError:
         own_catalog = has_own_catalog(self.uri)
         return foreign(self.uri, name, address, database=self.database, has_own_catalog=own_catalog)

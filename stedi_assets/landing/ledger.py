@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pyarrow as pa
@@ -96,19 +96,15 @@ class Ledger:
 
     def changes(self, listing: Listing) -> Changes:
         """Which files no run has read as they are now, and which are gone without a mark that says so."""
-        present = {file.path: file.identity for file in listing.files}
-        ingested = {
-            path: entry.identity for path, entry in self.entries.items() if entry.missing_since is None
-        }
+        present = {file.path: file for file in listing.files}
+        ingested = {path: entry for path, entry in self.entries.items() if entry.missing_since is None}
         return Changes(
             new=tuple(path for path in present if path not in ingested),
-            changed=tuple(path for path in present if ingested.get(path, present[path]) != present[path]),
+            changed=tuple(
+                path for path in present if path in ingested and not ingested[path].has(present[path])
+            ),
             gone=tuple(path for path in ingested if path not in present),
         )
-
-    def is_settled(self, listing: Listing) -> bool:
-        """Whether every file was ingested as it is now, and every file that is gone is marked as gone."""
-        return not self.repeated and not any(astuple(self.changes(listing)))
 
 
 def entry_of(report: FileReport, source: str, ingested_at: int, run_id: str) -> Entry:

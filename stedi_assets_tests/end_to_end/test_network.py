@@ -13,6 +13,7 @@ from s3fs import S3FileSystem
 from stedi_assets import resources
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake import glue
+from stedi_assets_tests.builders.daemon import Daemon
 from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import Graph, failures
 from stedi_assets_tests.builders.known_lakes import DATA
@@ -209,6 +210,16 @@ def test_a_slow_network_is_slow(graph, proxy, expected_of_few):
     proxy.follow(Plan(latency_seconds=0.01))
     graph.run(*FEW)
     assert rows_of(graph) == expected_of_few
+
+
+def test_a_tick_of_the_sensor_makes_four_requests_where_nothing_changed(graph, proxy):
+    """What docs/deploy.md reckons with, too: three listings, and one look into the catalog for all tables."""
+    graph.run()
+    daemon = Daemon(graph.settings, graph.engine)
+    assert daemon.skips()
+    proxy.follow(Plan())
+    assert daemon.skips()
+    assert proxy.report().requests == {"S3 ListObjectsV2": 3, "Glue GetTables": 1}
 
 
 def test_a_run_makes_few_requests(sail_engine, new_lake, proxy, monkeypatch):
