@@ -14,6 +14,7 @@ import dagster as dg
 
 from stedi_assets.contracts.contract import Contract
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.engine import memory
 from stedi_assets.engine.probes import EngineError
 from stedi_assets.engine.session import SparkEngine
 from stedi_assets.errors import StediError
@@ -62,7 +63,7 @@ def failing_clearly(lake: Lake, what: str, attempt: int = 0) -> Iterator[None]:
             wait = RETRY_AFTER_SECONDS * 2**attempt * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
             raise dg.RetryRequested(RETRIES, wait) from failure
         explained = explain(error, lake.uri)
-        message = f"{CONFIGURATION}: {explained}" if explained else _without_quotation(error, what)
+        message = f"{CONFIGURATION}: {explained}" if explained else _of_engine(error, what)
         if message is None:
             raise
         raise dg.Failure(message).with_traceback(error.__traceback__) from None
@@ -100,12 +101,17 @@ def computed_again(snapshots: PinnedSnapshots, what: str, attempt: int) -> Itera
         raise dg.RetryRequested(ATTEMPTS_AGAIN, 2**attempt - 1) from failure
 
 
-def _without_quotation(error: Exception, what: str) -> str | None:
+def _of_engine(error: Exception, what: str) -> str | None:
     """What may be said of an engine's error; None if it is no engine's."""
     from pyspark.errors import PySparkException
 
     if not isinstance(error, PySparkException):
         return None
+    if memory.is_exhausted(error):
+        return (
+            f"{CONFIGURATION}: {what}: the engine needs more memory than a run may take; raise STEDI_MEMORY (by "
+            "default three quarters of the machine's memory), take a larger machine, or name a cluster by STEDI_SPARK"
+        )
     return (
         f"{what}: the engine failed with {error.getCondition() or type(error).__name__}; its message is left out, "
         "since it may quote a person's data; the stack trace says where it failed"

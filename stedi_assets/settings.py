@@ -28,6 +28,8 @@ _ENGINES = (
     rf"sc://{_HOST}(?:/(?:;[^;=\s]+=[^;=\s]*)*)?",
     r"k8s://\S+",
 )
+_UNITS = {"MB": 1_000_000, "GB": 1_000_000_000}
+_LEAST_MEMORY = _UNITS["GB"]
 SPARK_EXAMPLES = "sail, local[*], spark://host:7077, sc://host:15002, yarn or k8s://https://host:443"
 
 
@@ -46,6 +48,13 @@ class Settings(BaseSettings):
     # Neither printed nor dumped, since the address of a Connect server may hold a token.
     spark: str = Field(
         default="sail", repr=False, exclude=True, description="The engine, by one of the forms below."
+    )
+    memory: str | None = Field(
+        default=None,
+        pattern=r"^[1-9][0-9]*[MG]B$",
+        description="How much memory a run may take on one machine, such as `4GB`, 1 GB or more: the embedded engine's "
+        "queries, those of `local` Apache Spark, and the reading of files. Where it does not suffice, work spills to "
+        "disk, or the run fails and says so. By default three quarters of the memory of the machine or its container.",
     )
     database: str = Field(
         default="stedi_db",
@@ -105,6 +114,18 @@ class Settings(BaseSettings):
         # The value is left out: that of a Connect server may hold a token.
         raise ValueError(f"no such engine; use {SPARK_EXAMPLES}")
 
+    @field_validator("memory")
+    @classmethod
+    def _enough_memory(cls, value: str | None) -> str | None:
+        if value is not None and _bytes(value) < _LEAST_MEMORY:
+            raise ValueError("a run takes 1GB or more")
+        return value
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """What a run may take, if the user says so."""
+        return None if self.memory is None else _bytes(self.memory)
+
     @property
     def policies(self) -> dict[str, bool | str]:
         """The settings that decide which rows a table has."""
@@ -114,6 +135,10 @@ class Settings(BaseSettings):
     def on_s3(self) -> bool:
         """Whether the lake is a bucket."""
         return self.lake_uri.startswith("s3://")
+
+
+def _bytes(size: str) -> int:
+    return int(size[:-2]) * _UNITS[size[-2:]]
 
 
 def _lake_address(value: str) -> str:

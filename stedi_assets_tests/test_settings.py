@@ -28,6 +28,7 @@ def test_defaults():
     assert settings.ml_match == "person"
     assert settings.pseudonym_key is None
     assert settings.retention_days == 7
+    assert settings.memory_bytes is None
 
 
 GOOD = {
@@ -49,6 +50,7 @@ GOOD = {
     ],
     "STEDI_DATABASE": ["stedi_db", "x2"],
     "STEDI_ML_MATCH": ["person", "timestamp"],
+    "STEDI_MEMORY": ["1GB", "16GB", "1500MB"],
     "STEDI_KMS_KEY_ID": ["alias/stedi"],
 }
 
@@ -101,6 +103,8 @@ def test_addresses_of_lakes(monkeypatch, value, lake_uri):
 @pytest.mark.parametrize(
     ("variable", "value", "remedy"),
     [
+        ("STEDI_MEMORY", "999MB", "a run takes 1GB or more"),
+        ("STEDI_MEMORY", "16", "should match pattern"),
         ("STEDI_LAKE_URI", "", "a lake is a folder or an s3:// address"),
         ("STEDI_LAKE_URI", "gs://bucket/lake", "a lake is a folder or an s3:// address"),
         ("STEDI_LAKE_URI", "s3://", "needs a bucket, such as s3://my-bucket/lake"),

@@ -24,7 +24,6 @@ def examine() -> Iterator[Finding]:
     """Examine this machine, the settings and the lake; what one examination finds is no obstacle to the others."""
     yield examine_machine.python()
     yield examine_machine.versions()
-    yield examine_machine.memory()
     yield examine_machine.port()
     try:
         settings = get_settings()
@@ -34,6 +33,7 @@ def examine() -> Iterator[Finding]:
     from stedi_assets.lake.lake import Lake
 
     lake = Lake(settings)
+    yield examine_machine.memory(settings)
     yield examine_machine.dagster_home(settings)
     yield examine_machine.engine(settings)
     if not settings.on_s3:

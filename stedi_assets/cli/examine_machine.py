@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from stedi_assets.cli.finding import Finding
 from stedi_assets.cli.instance import history_folder
 from stedi_assets.cli.output import size
+from stedi_assets.engine.memory import share_of_machine
 
 if TYPE_CHECKING:
     from stedi_assets.cli.finding import State
@@ -53,8 +54,8 @@ def versions() -> Finding:
     return Finding("versions", "ok", ", ".join(found))
 
 
-def memory() -> Finding:
-    """Whether there is memory for a run."""
+def memory(settings: Settings) -> Finding:
+    """Whether there is memory for a run, and how much a run may take."""
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
@@ -65,7 +66,8 @@ def memory() -> Finding:
         return Finding(
             "memory", "warning", f"{size(available)} available: a run takes 1 GB or more; free some first"
         )
-    return Finding("memory", "ok", f"{size(available)} available")
+    most = settings.memory_bytes or share_of_machine()
+    return Finding("memory", "ok", f"{size(available)} available; a run may take {size(most)} (STEDI_MEMORY)")
 
 
 def port() -> Finding:

@@ -19,7 +19,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from stedi_assets import aws
-from stedi_assets.engine import probes
+from stedi_assets.engine import memory, probes
 from stedi_assets.engine.probes import EngineError
 from stedi_assets.engine.s3a import s3a_config
 
@@ -39,18 +39,25 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
             resource, so it is a dependency rather than configuration.
         on_s3: Whether the lake is a bucket.
         kms_key_id: Key under which the engine writes to a bucket.
+        memory_bytes: What a run may take on this machine; a share of the machine's memory by default.
     """
 
     spark: dg.ResourceDependency[str]
     on_s3: bool = False
     kms_key_id: str | None = None
+    memory_bytes: int | None = None
     _sail: "SparkConnectServer | None" = PrivateAttr(default=None)
     _pyspark: "LazyPySparkResource | None" = PrivateAttr(default=None)
 
     @classmethod
     def of(cls, settings: "Settings") -> "SparkEngine":
         """The engine that the settings name, for the lake that they name."""
-        return cls(spark=settings.spark, on_s3=settings.on_s3, kms_key_id=settings.kms_key_id)
+        return cls(
+            spark=settings.spark,
+            on_s3=settings.on_s3,
+            kms_key_id=settings.kms_key_id,
+            memory_bytes=settings.memory_bytes,
+        )
 
     def __repr__(self) -> str:
         """Name the engine without what is secret."""
@@ -96,6 +103,15 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
             session: SparkSession = self._pyspark.spark_session
         return session
 
+    @property
+    def tasks_at_once(self) -> int | None:
+        """How many tasks should read landing files side by side; None where a cluster decides."""
+        on_this_machine = self.spark.startswith(("sail", "local"))
+        return memory.tasks_at_once(self._memory()) if on_this_machine else None
+
+    def _memory(self) -> int:
+        return self.memory_bytes or memory.share_of_machine()
+
     def path(self, uri: str) -> str:
         """Spell an address of the lake as this engine does.
 
@@ -113,7 +129,11 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
             return {"spark.remote": self.spark}
         if self.spark.startswith("spark://"):
             probes.require_master(self.spark)
-        return apache_spark_config(self.spark) | self.server_config()
+        config = apache_spark_config(self.spark) | self.server_config()
+        if self.spark.startswith("local"):
+            # Its driver is its executor, too. Spark's own default is 1 GB, whatever the machine has.
+            config["spark.driver.memory"] = f"{memory.for_engine(self._memory()) >> 20}m"
+        return config
 
     def server_config(self) -> dict[str, str]:
         """What an Apache Spark server must be told of the lake, whoever starts it."""
@@ -133,6 +153,7 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
             # Sail refuses an S3 endpoint without TLS unless told; other clients take the address at its word.
             os.environ.setdefault("AWS_ALLOW_HTTP", "true")
         os.environ.update(aws.sail_environment(self.kms_key_id))
+        os.environ.update(memory.sail_environment(self._memory()))
         self._sail = SparkConnectServer("127.0.0.1", 0)
         self._sail.start(background=True)
         host, port = self._sail.listening_address

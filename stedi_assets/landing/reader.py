@@ -6,7 +6,6 @@ as Spark's own writers do, and the driver publishes only the files of tasks that
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -116,7 +115,7 @@ def _ranges_of(file: LandingFile, most: int) -> list[FileRange]:
 
 
 def _run(plan: ReadPlan, ranges: Sequence[FileRange], engine: SparkEngine) -> list[TaskReport]:
-    tasks = _packed(ranges, plan.sizes.range_bytes, _tasks_at_once() if engine.spark == "sail" else None)
+    tasks = _packed(ranges, plan.sizes.range_bytes, engine.tasks_at_once)
     if not tasks:
         return []
     numbers = engine.session.range(0, len(tasks), 1, numPartitions=len(tasks))
@@ -142,14 +141,6 @@ def _travelling_by_value(engine: SparkEngine) -> Iterator[None]:
         yield
     finally:
         cloudpickle.unregister_pickle_by_value(records)
-
-
-def _tasks_at_once() -> int:
-    """How many tasks Sail should have, which runs all at once: eighty took 3.5 GB and twice the work of two.
-
-    One task of a core waits for storage, or for the interpreter, while the other parses.
-    """
-    return 2 * (os.cpu_count() or 1)
 
 
 def _packed(ranges: Sequence[FileRange], full: int, most: int | None) -> tuple[tuple[FileRange, ...], ...]:

@@ -36,7 +36,7 @@ def test_all_is_right(doctor, graph):
     code, found = doctor(graph.lake_uri)
     assert code == 0
     assert list(found) == [
-        *("python", "versions", "memory", "port", "instance", "engine"),
+        *("python", "versions", "port", "memory", "instance", "engine"),
         *("disk", "lake", "catalog", "tables", "key"),
     ]
     assert {state for state, _ in found.values()} == {"ok"}
