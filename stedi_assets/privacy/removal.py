@@ -10,6 +10,8 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from stedi_assets.errors import StediError
+from stedi_assets.records.csv_rows import row_ends
+from stedi_assets.records.csv_text import behind_blanks
 from stedi_assets.records.envelope import without_envelope
 from stedi_assets.records.read_task import reader_of
 from stedi_assets.records.split import BOM, Kind, split_records
@@ -54,12 +56,12 @@ def remove_records(
     if not gone:
         return None
     kept = _records(before, gone)
-    spans = [] if is_csv else _spans(text, source)
+    spans = _rows(text, source) if is_csv else _spans(text, source)
     for cuts, filling in (
         # As if the records had never been delivered.
-        (_row_cuts(text, before, gone) if is_csv else _cuts_with_separators(text, spans, gone), b""),
+        (_row_cuts(text, spans, gone) if is_csv else _cuts_with_separators(text, spans, gone), b""),
         # Where a record stood between broken records, a newline keeps the broken records apart.
-        (_row_cuts(text, before, gone) if is_csv else _cuts(spans, gone), b"\n"),
+        (_cuts(spans, gone), b"\n"),
     ):
         shortened = _without(text, cuts, filling)
         after = _records(_parse(shortened, source, is_csv=is_csv), set())
@@ -70,6 +72,10 @@ def remove_records(
 
 def _spans(text: bytes, source: Source) -> list[tuple[int, int, Kind]]:
     return split_records(without_envelope(text, source), source.required_names(), final=True).spans
+
+
+def _rows(text: bytes, source: Source) -> list[_Span]:
+    return [(start, end, "other") for start, end in row_ends(text, source).items()]
 
 
 def _parse(text: bytes, source: Source, *, is_csv: bool) -> Parsed:
@@ -84,15 +90,13 @@ def _records(parsed: Parsed, gone: set[int]) -> tuple[pl.DataFrame, ...]:
     )
 
 
-def _row_cuts(text: bytes, parsed: Parsed, gone: set[int]) -> list[tuple[int, int]]:
-    """Start and end of CSV rows; a row ends where the next begins."""
-    starts = sorted([*parsed.landed["source_position"], *parsed.quarantined["source_position"]])
-    ends = dict(zip(starts, [*starts[1:], len(text)], strict=True))
-    return [(start, ends[start]) for start in sorted(gone)]
+def _row_cuts(text: bytes, spans: list[_Span], gone: set[int]) -> list[tuple[int, int]]:
+    """Start and end of CSV rows, each with the blank lines behind it; a header behind it stays."""
+    return [(start, behind_blanks(text, end, final=True)) for start, end in _cuts(spans, gone)]
 
 
 def _cuts(spans: list[_Span], gone: set[int]) -> list[tuple[int, int]]:
-    """Start and end of JSON records."""
+    """Start and end of records."""
     return [(start, end) for start, end, _ in spans if start in gone]
 
 

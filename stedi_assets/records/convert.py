@@ -10,11 +10,11 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from stedi_assets.records.values import Fraction, Integer, NotANumber, read_value
+from stedi_assets.records.values import Fraction, Integer, NotANumber, read_value, with_decimal_points
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from stedi_assets.records.source import Field, Source
 
@@ -64,11 +64,13 @@ class Converter:
     """Turns the members of records into rows.
 
     Attributes:
+        source: the source.
         repaired: counts of records repaired, by kind (see ``records.REPAIRS``), to which it adds.
         drift: counts of records by unknown field name, to which it adds.
     """
 
     def __init__(self, source: Source, repaired: Counter[str], drift: Counter[str]) -> None:
+        self.source = source
         self.repaired = repaired
         self.drift = drift
         self._fields = source.fields
@@ -77,6 +79,22 @@ class Converter:
 
     def _is_known(self, name: str) -> bool:
         return name.casefold() in self._by_name
+
+    def convert_row(
+        self, names: Sequence[str], values: Sequence[str], *repairs: str
+    ) -> tuple[Any, ...] | set[str]:
+        """As ``convert``, of the columns and values of a CSV row that needed these repairs to be read."""
+        read = values
+        if "," in "".join(values):
+            fields = [self._by_name.get(name.casefold()) for name in names]
+            numbers = [place for place, field in enumerate(fields) if field and field.type != "string"]
+            read = with_decimal_points(values, numbers)
+        row = self.convert(
+            [(name, value or None) for name, value in zip(names, read, strict=True)], from_csv=True
+        )
+        if isinstance(row, tuple):
+            self.repaired.update([*repairs, *(["decimal_comma"] if read is not values else [])])
+        return row
 
     def convert(
         self, members: list[tuple[str, Any]], *, from_csv: bool = False

@@ -1,6 +1,7 @@
 """CSV exports by header: rows found by a lexical scan, values converted as the members of a JSON object are.
 
-Here: rows and columns. Not here: what a value may be (``convert.py``), and any reading of files.
+Here: headers and columns. Not here: where rows begin and end (``csv_text.py``), columns without a header
+(``headerless.py``), and what a value may be (``convert.py``).
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from stedi_assets.records.convert import Converter
+from stedi_assets.records.csv_text import SEPARATORS, Row, behind_blanks, is_row, next_row, values_of
+from stedi_assets.records.headerless import values_by_kind
 from stedi_assets.records.identity import DEVICE_FIELDS, PERSON_FIELDS, WHITE_SPACE
 from stedi_assets.records.mentions import (
     SNAPSHOT_FIELD,
@@ -22,46 +25,24 @@ from stedi_assets.records.mentions import (
     persons_of,
     snapshot_time,
 )
-from stedi_assets.records.split import BOM, MAX_RECORD_BYTES
+from stedi_assets.records.outcome import Outcome
+from stedi_assets.records.split import BOM
 from stedi_assets.records.text_reader import TextReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from stedi_assets.records.outcome import Outcome
-    from stedi_assets.records.source import Field
+    from stedi_assets.records.source import Field, Source
 
-# A quote opens a quoted field only at the field's beginning, blanks before it aside, and one that closes it ends the
-# field.
-_QUOTED = rb' *+"[^"]*+(?:""[^"]*+)*+" *+'
-_OPEN = rb' *+"[^"]*+(?:""[^"]*+)*+"?+ *+\Z'
-
-
-class _Rows:
-    """The patterns of rows whose fields a separator parts."""
-
-    def __init__(self, separator: str) -> None:
-        mark = re.escape(separator.encode())
-        end = rb"(?=[%s\r\n]|\Z)" % mark
-        field = rb"(?:%s%s|(?! *+\")[^%s\r\n]++|%s)" % (_QUOTED, end, mark, end)
-        # A row ends at CR, too: text of an old Mac has no other line end.
-        self.row = re.compile(rb"%s(?:%s%s)*+(?=[\r\n]|\Z)" % (field, mark, field))
-        # A quoted field that the end of the text cuts, perhaps between its last quote and a second one.
-        self.open_row = re.compile(rb"(?:%s%s)*+%s" % (field, mark, _OPEN))
-        other = re.escape(separator)
-        self.value = re.compile(rf'(?:\A|{other})(?: *+"((?:[^"]|"")*+)" *+|([^{other}]*+))')
-
-
-_ROWS = {separator: _Rows(separator) for separator in (",", ";", "\t", "|")}
-_BLANK_LINES = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*+[\r\n])*+(?:[ \t]*+\Z)?")
 # By which Excel is told the separator.
 _SEPARATOR_LINE = re.compile(rb'"?sep=[,;\t|]"?', re.IGNORECASE)
-_LINE_END = re.compile(rb"[\r\n]")
 # What stands around a name, and what stands in no name: a header to which a row is glued is a record.
 _AROUND_NAMES = WHITE_SPACE + "\u00a0\"'"
 _NAME = re.compile(r"[^\W\d][^@;|]*")
-
-_Kind = Literal["row", "not_csv", "too_long"]
+# More lines, or longer ones, above a header are no title.
+_TITLE_LINES, _TITLE_BYTES = 8, 1024
+# As long a number may be a time.
+_LONG_NUMBER = re.compile("[0-9]{10}")
 
 
 @dataclass(frozen=True)
@@ -78,10 +59,10 @@ class Header:
     separator: str = ","
     is_spaced: bool = False
 
-    def values(self, row: str) -> list[str]:
-        """The values of a row."""
-        values = _values(row, self.separator)
-        return [value.lstrip(" ") for value in values] if self.is_spaced else values
+    def values(self, row: str) -> list[str] | None:
+        """The values of a row; None if its quotes leave doubt."""
+        values = values_of(row, self.separator, len(self.names))
+        return [value.lstrip(" ") for value in values] if self.is_spaced and values else values
 
 
 class CsvReader(TextReader):
@@ -94,80 +75,73 @@ class CsvReader(TextReader):
 
     def _settle(self, outcome: Outcome, *, final: bool) -> int:
         window = outcome.window
-        header = self._header or Header()
+        settled = 0
+        if self._header is None:
+            beginning = _beginning(window, outcome.source, final=final)
+            if beginning is None:
+                blanks = behind_blanks(window, 0, final=final)
+                outcome.repaired["bom"] = window.count(BOM, 0, blanks)
+                return blanks
+            self._header = Header()
+            settled, outcome.repaired["title"] = beginning
+            outcome.repaired["bom"] = window.count(BOM, 0, behind_blanks(window, 0, final=True))
+        header = self._header
         headers = [(0, header)]
         outcome.mentions = partial(_mentions, headers)
         converter = Converter(outcome.source, outcome.repaired, outcome.drift)
         known = outcome.source.by_name()
-        settled = 0
-        while span := _next_row(window, settled, header.separator, final=final):
-            start, settled, kind = span
-            text = window[start:settled]
-            if self._header is None:
-                outcome.repaired["bom"] += BOM in window[:start]
-                self._header = header
-                if _SEPARATOR_LINE.fullmatch(text):
-                    continue
-            if kind != "too_long" and (found := _read_header(text, known)):
+        while row := next_row(window, settled, header.separator, len(header.names), final=final):
+            settled = row.end
+            text = window[row.start : row.end]
+            if row.kind != "too_long" and (found := _read_header(text, known)):
                 self._header = header = found
-                headers.append((start, found))
+                headers.append((row.start, found))
                 continue
             outcome.records += 1
-            outcome.ends[start] = settled
-            row = _convert(text, kind, header, converter)
-            if isinstance(row, tuple):
-                outcome.add_row(row, start)
+            outcome.ends[row.start] = row.end
+            values = _converted(text, row, header, converter)
+            if isinstance(values, tuple):
+                outcome.add_row(values, row.start)
             else:
-                outcome.reject(start, settled, row)
-        return _behind_blanks(window, settled, final=final)
+                outcome.reject(row.start, row.end, values)
+        return behind_blanks(window, settled, final=final)
 
 
-def _next_row(window: bytes, position: int, separator: str, *, final: bool) -> tuple[int, int, _Kind] | None:
-    """Start, end and kind of the row behind a position; None if more text is needed, or there is none.
+def row_ends(text: bytes, source: Source) -> dict[int, int]:
+    """Where each record of a whole file ends, by its start."""
+    outcome = Outcome(source, text, 0)
+    CsvReader(source)._settle(outcome, final=True)  # noqa: SLF001 - of this module
+    return outcome.ends
 
-    A quote that never closes costs one line.
+
+def _beginning(window: bytes, source: Source, *, final: bool) -> tuple[int, int] | None:
+    """Where the rows of a file begin, behind a ``sep=`` line and titles, and how many titles there are.
+
+    None if more text is needed.
     """
-    size = len(window)
-    start = _end(_BLANK_LINES, window, position, size)
-    if start == size:
-        return None
-    rows = _ROWS[separator]
-    limit = min(size, start + MAX_RECORD_BYTES)
-    end = _end(rows.row, window, start, limit)
-    kind: _Kind = "row"
-    if end < 0 and (final or limit < size or not rows.open_row.match(window, start, limit)):
-        kind, end = "not_csv", _line_end(window, start, limit)
-    if end in (-1, limit):  # no end before the limit
-        if limit < size:
-            return start, limit, "too_long"
-        return (start, size, kind) if final else None
-    return start, end, kind
+    settled = position = titles = 0
+    while row := next_row(window, position, ",", 0, final=final):
+        text, position = window[row.start : row.end], row.end
+        if not settled and _SEPARATOR_LINE.fullmatch(text):
+            settled = position
+        elif row.kind != "too_long" and _read_header(text, source.by_name()):
+            return row.start, titles
+        elif titles < _TITLE_LINES and _may_be_title(text, source):
+            titles += 1
+        else:
+            return settled, 0
+    return (settled, 0) if final else None
 
 
-def _behind_blanks(window: bytes, position: int, *, final: bool) -> int:
-    """Where settled text ends: behind the blank lines, of which the last may be part of a row."""
-    start = _end(_BLANK_LINES, window, position, len(window))
-    if start < len(window) or final:
-        return start
-    line = max(window.rfind(b"\n", position), window.rfind(b"\r", position)) + 1
-    return max(position, line)
-
-
-def _end(pattern: re.Pattern[bytes], text: bytes, start: int, limit: int) -> int:
-    match = pattern.match(text, start, limit)
-    return match.end() if match else -1
-
-
-def _line_end(text: bytes, start: int, limit: int) -> int:
-    match = _LINE_END.search(text, start, limit)
-    return match.start() if match else -1
-
-
-def _values(row: str, separator: str) -> list[str]:
-    if '"' not in row:
-        return row.split(separator)
-    found = _ROWS[separator].value.finditer(row)
-    return [match[2] if match[1] is None else match[1].replace('""', '"') for match in found]
+def _may_be_title(line: bytes, source: Source) -> bool:
+    """Whether nobody loses a line above a header: it has words, it names nobody, and no record has so few values."""
+    if len(line) > _TITLE_BYTES:
+        return False
+    text = line.decode(errors="replace")
+    values = max(sum(map(bool, map(str.strip, text.split(mark)))) for mark in SEPARATORS)
+    has_words = any(map(str.isalpha, text)) and not _LONG_NUMBER.search(text) and "\ufffd" not in text
+    found = mentions_in(text)
+    return values < len(source.required_names()) and has_words and not found.persons and not found.devices
 
 
 def _read_header(row: bytes, known: Mapping[str, Field]) -> Header | None:
@@ -175,8 +149,9 @@ def _read_header(row: bytes, known: Mapping[str, Field]) -> Header | None:
     if b"@" in row or row.lstrip(b' "')[:1].isdigit():  # which is quick, and enough for almost all rows
         return None
     text = row.decode(errors="backslashreplace")
-    for separator in _ROWS:
-        written = _values(text, separator)
+    for separator in SEPARATORS:
+        # Behind a quoted name is a separator.
+        written = (values_of(text, separator, 0) if is_row(text, separator) else None) or []
         names = tuple(name.strip(_AROUND_NAMES) for name in written)
         is_known = any(name.casefold() in known for name in names)
         if is_known and all(map(_may_be_name, filter(None, names))):
@@ -190,20 +165,23 @@ def _may_be_name(name: str) -> bool:
     return name.isprintable() and bool(_NAME.fullmatch(name))
 
 
-def _convert(row: bytes, kind: _Kind, header: Header, converter: Converter) -> tuple[object, ...] | set[str]:
-    if kind != "row":
-        return {kind}
+def _converted(text: bytes, row: Row, header: Header, converter: Converter) -> tuple[object, ...] | set[str]:
+    if row.kind != "row":
+        return {row.kind}
     try:
-        values = header.values(row.decode())
+        written = text.decode()
     except UnicodeDecodeError:
         return {"bad_encoding"}
     if not header.names:
-        return {"unknown_header"}
+        values = values_by_kind(written, converter.source)
+        names = [field.name for field in converter.source.fields]
+        return converter.convert_row(names, values, "headerless") if values else {"unknown_header"}
+    values = header.values(written)
+    if values is None:
+        return {"not_csv"}
     if len(values) != len(header.names):
         return {"field_count"}
-    return converter.convert(
-        [(n, v or None) for n, v in zip(header.names, values, strict=True)], from_csv=True
-    )
+    return converter.convert_row(header.names, values)
 
 
 def _mentions(headers: list[tuple[int, Header]], row: str, start: int) -> Mentions:
@@ -213,15 +191,16 @@ def _mentions(headers: list[tuple[int, Header]], row: str, start: int) -> Mentio
     only in a row of as many values, with an address wherever one belongs.
     """
     header = headers[bisect_right(headers, start, key=itemgetter(0)) - 1][1]
-    values = header.values(row)
     found = mentions_in(row)
+    # In doubt as what all of it is.
+    values = header.values(row) or row.split(header.separator)
     emails = _values_of(header, values, lambda name: _ends_with(name, PERSON_FIELDS))
     serials = _values_of(header, values, lambda name: _ends_with(name, DEVICE_FIELDS))
     times = _values_of(header, values, lambda name: name.casefold() == SNAPSHOT_FIELD.casefold())
     persons = sorted({*found.persons, *persons_of(emails)})
     devices = sorted({*found.devices, *devices_of(serials)})
     certain = (
-        _ROWS[header.separator].row.fullmatch(row.encode())
+        is_row(row, header.separator)
         and len(values) == len(header.names)
         and len(times) == len(persons) == 1
         and all("@" in email for email in emails)

@@ -27,8 +27,11 @@ REASONS: dict[str, str] = {
     "bad_encoding": "bytes that are not UTF-8, or an escape that is no character",
     "too_long": "more than MAX_RECORD_BYTES without an end; cut into pieces of that size",
     "field_count": "a CSV row with more or fewer fields than the header",
-    "not_csv": "a CSV row with a quote that is never closed, or closed in mid-field",
-    "unknown_header": "a row of a CSV file without a header before it: names alone, a field of the source among them",
+    "not_csv": "a CSV row with a quote that is never closed, or closed in mid-field, or whose quotes can be read "
+    "in two ways",
+    "unknown_header": "a row of a CSV file without a header before it: names alone, a field of the source among them. "
+    "Without one, only values of which no two are of one kind (a time, a number, an address, a serial number) tell "
+    "which column is which",
     "rule": "a row rule of the landing contract, by its name",
     "rule:snapshot_not_in_future": "a customer snapshot dated more than a day after it was read",
 }
@@ -54,6 +57,9 @@ REPAIRS: dict[str, str] = {
     "dynamodb": 'records with values as DynamoDB writes them, such as `{"S": "text"}`',
     "envelope": 'files of one object that has the records in an array, such as `{"Items": […]}`',
     "csv": "records read from CSV rows",
+    "title": "lines above the header of a CSV file that are no record and name nobody; skipped",
+    "headerless": "CSV rows without a header, read by position, since no two columns have values of one kind",
+    "decimal_comma": "CSV rows with decimal commas in their numbers",
 }
 
 # 2000-01-01 and 2100-01-01, UTC. Seconds or microseconds in place of milliseconds fall outside.

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from stedi_assets.records.source import Field
 
@@ -30,6 +30,9 @@ _ISO_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,3})0*)? ?"
     r"(Z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?)"
 )
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?\s*")
+# The comma may as well part thousands.
+_THOUSANDS = re.compile(r"\s*[+-]?[1-9][0-9]{0,2},[0-9]{3}\s*")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -76,6 +79,21 @@ def milliseconds(raw: object) -> int:
     """
     time = _iso_time(raw.strip()) if type(raw) is str else None
     return _bigint(raw)[0] if time is None else time
+
+
+def with_decimal_points(values: Sequence[str], numbers: Iterable[int]) -> Sequence[str]:
+    """The values of a row with decimal points for its decimal commas; the very same values if it has none for sure.
+
+    ``1,234`` is what it is in another number of the row, which one program wrote: a decimal comma beside ``0,5``, in
+    doubt alone, and in doubt beside ``0.5``.
+    """
+    with_comma = [place for place in numbers if "," in values[place]]
+    if not with_comma or any("." in values[place] for place in numbers):
+        return values
+    written = [values[place] for place in with_comma]
+    if not all(map(_DECIMAL_COMMA.fullmatch, written)) or all(map(_THOUSANDS.fullmatch, written)):
+        return values
+    return [value.replace(",", ".") if place in with_comma else value for place, value in enumerate(values)]
 
 
 def _is_absent(raw: object, field: Field) -> bool:

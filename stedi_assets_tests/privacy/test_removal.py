@@ -148,3 +148,15 @@ def test_rows_are_left_out_whatever_separates_their_values(separator, before):
         text.encode(), ACCELEROMETER, is_csv=True, doomed=lambda parsed: {parsed.landed["source_position"][1]}
     )
     assert kept == (before + "\n".join([names, row_of["ann"], row_of["ann"]]) + "\n").encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"s,i\na,1\nx,2\ni,s\n3,b\n", b"s,i\na,1\ni,s\n3,b\n"),
+        (b"s,i\nx,2\ns,i\nx,3\nb,4\n", b"s,i\ns,i\nb,4\n"),
+        (b"s;i\r\nx;2\r\n\r\n\xef\xbb\xbfi;s\r\n3;x\r\n4;b", b"s;i\r\ni;s\r\n4;b"),
+    ],
+)
+def test_a_header_in_mid_file_stays_for_the_rows_behind_it(text, expected):
+    assert without_x(text, is_csv=True) == expected

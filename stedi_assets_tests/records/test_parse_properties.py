@@ -2,13 +2,11 @@
 
 import json
 import random
-from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stedi_assets.records.csv_rows import CsvReader
 from stedi_assets.records.json_reader import JsonReader
 from stedi_assets.records.source import Field, Source
 from stedi_assets.records.values import ABSENT
@@ -336,27 +334,3 @@ def test_values_are_the_same_on_both_ways():
 
     run()
     assert taken > part_of(20)
-
-
-csv_text = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6
-).filter(lambda text: text not in ABSENT)
-
-
-@drawn
-@examples(300)
-@given(
-    st.lists(st.tuples(csv_text, integers, doubles), max_size=10),
-    st.sampled_from(["\n", "\r\n", "\r"]),
-    st.lists(st.integers(0, 400), max_size=5),
-)
-def test_csv_rows_land_once_whatever_their_text_and_the_windows(rows, newline, cuts):
-    def quoted(value):
-        return '"' + str("" if value is None else value).replace('"', '""') + '"'
-
-    text = newline.join(["s,i,d", *(",".join(map(quoted, row)) for row in rows)]).encode()
-    parsed = read_in_pieces(CsvReader(SOURCE), text, cuts)
-    assert parsed.quarantined.is_empty()
-    assert [row[:3] for row in parsed.landed.rows()] == rows
-    assert parsed.records == len(rows)
-    assert all(a < b for a, b in pairwise(parsed.landed["source_position"]))
