@@ -67,6 +67,10 @@ _REFUSED = (
     (re.compile(rb".{257}ustar", re.DOTALL), "a tar archive", _UNPACK),
     (re.compile(rb"PAR1"), "Parquet", _EXPORT),
     (re.compile(rb"Obj\x01"), "Avro", _EXPORT),
+    (re.compile(rb"%PDF-"), "a PDF document", _EXPORT),
+    (re.compile(rb"\xd0\xcf\x11\xe0"), "a workbook of an old Excel", _EXPORT),
+    (re.compile(rb"SQLite format 3\0"), "an SQLite database", _EXPORT),
+    (re.compile(rb"ORC"), "ORC", _EXPORT),
     # Latin letters have every other byte zero.
     (
         re.compile(rb"[^\x00]\x00[^\x00]\x00|\x00[^\x00]\x00[^\x00]"),
@@ -75,6 +79,8 @@ _REFUSED = (
     ),
 )
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1d\x7f]")
+# More control characters, and a larger share of them, has no text. Of random bytes they are a tenth.
+_MOST_CONTROLS, _MOST_CONTROLS_SHARE = 16, 0.05
 # JSON begins with an object or an array, or has an object in its first line if its beginning is broken.
 _BEGINNING_OF_JSON = re.compile(rb"(?:\xef\xbb\xbf|[\s,\x1e])*+(?:[\[{]|[^\r\n]*?\{\s*\")")
 # What libraries raise where packed bytes are broken or end early. bz2 and Arrow raise an OSError of no number; one of
@@ -164,6 +170,10 @@ def _require_text(head: bytes) -> None:
     for mark, what, remedy in _REFUSED:
         if mark.match(head):
             raise ContentError(f"it holds {what} where JSON or CSV belongs ({remedy})")
+    # Some programs fill a file up with zeros.
+    controls = len(_CONTROL.findall(head.rstrip(b"\0")))
+    if controls > max(_MOST_CONTROLS, len(head) * _MOST_CONTROLS_SHARE):
+        raise ContentError(f"it holds binary data where JSON or CSV belongs ({_EXPORT})")
 
 
 class _Text(io.RawIOBase):

@@ -34,12 +34,15 @@ class Unwrapper:
 
     Attributes:
         is_enveloped: Whether there is an envelope, as far as the text shows.
+        cut_off: What stands before the records of an envelope that has no end; empty as long as that is not known.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._head = UNDECIDED
         self._held = b""
+        self._shown = b""
+        self.cut_off = b""
 
     @property
     def is_enveloped(self) -> bool:
@@ -59,11 +62,15 @@ class Unwrapper:
             if self._head == UNDECIDED:
                 self._held = text
                 return b""
+            self._shown = text[: self._head]
             text = _without_head(text, self._head)
         if not self.is_enveloped:
             return text
         if final:
-            return _without_tail(text)
+            # An envelope without records is its head.
+            end = len(text) if not text.strip() else _tail(text)
+            self.cut_off = self._shown if end < 0 else b""
+            return text if end < 0 else text[:end] + _blank(text[end:])
         self._held = text[-ENVELOPE_BYTES:]
         return text[:-ENVELOPE_BYTES]
 
@@ -150,15 +157,17 @@ def _past_space(text: str, position: int) -> int:
 
 def _without_head(text: bytes, head: int) -> bytes:
     """The text with blanks for what stands before the records."""
-    return re.sub(rb"[^\r\n]", b" ", text[:head]) + text[head:] if head else text
+    return _blank(text[:head]) + text[head:] if head else text
 
 
-def _without_tail(text: bytes) -> bytes:
-    """The end of an enveloped file with blanks for what stands behind the records."""
+def _tail(text: bytes) -> int:
+    """Where the end of an envelope begins that ends with the text; -1 if there is none."""
     found = _TAIL.search(text, max(0, len(text) - ENVELOPE_BYTES))
-    if found is None:
-        return text
-    return text[: found.start()] + re.sub(rb"[^\r\n]", b" ", found[0])
+    return found.start() if found else -1
+
+
+def _blank(text: bytes) -> bytes:
+    return re.sub(rb"[^\r\n]", b" ", text)
 
 
 def without_envelope(text: bytes, source: Source) -> bytes:

@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import polars as pl
 
 from stedi_assets.records.cuts import MAX_LINE_BYTES
 from stedi_assets.records.envelope import Unwrapper
 from stedi_assets.records.json_objects import add_damaged, add_plain
+from stedi_assets.records.outcome import Outcome
 from stedi_assets.records.split import MAX_RECORD_BYTES
 from stedi_assets.records.text_reader import TextReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stedi_assets.records.outcome import Outcome
     from stedi_assets.records.source import Parsed, Source
 
     _Array: TypeAlias = np.ndarray[Any, Any]
@@ -47,6 +48,12 @@ class JsonReader(TextReader):
         parsed = super()._read(self._unwrapper.pass_on(text, final=final), final=final)
         if self._unwrapper.is_enveloped and not was_enveloped:
             parsed.repaired["envelope"] = 1
+        if head := self._unwrapper.cut_off:
+            # Blanked when its end was not known to be missing.
+            lost = Outcome(self._source, head, 0, records=1)
+            lost.reject(len(head) - len(head.lstrip()), len(head), {"truncated"})
+            parsed.quarantined = pl.concat([lost.parsed().quarantined, parsed.quarantined])
+            parsed.records += 1
         return parsed
 
     def _settle(self, outcome: Outcome, *, final: bool) -> int:

@@ -75,6 +75,8 @@ def test_text_that_is_no_unicode_at_all_is_one_problem():
         (gzip.compress(b"a.json".ljust(257, b"\0") + b"ustar" + TEXT), "a tar archive"),
         (b"PAR1" + TEXT, "Parquet"),
         (b"Obj\x01" + TEXT, "Avro"),
+        (b"%PDF-1.7\n%\xe2\xe3\n1 0 obj\n", "a PDF document"),
+        (random.Random(0).randbytes(5_000), "binary data"),
         (TEXT.decode().encode("utf-16-le"), "UTF-16 without a byte order mark"),
         (TEXT.decode().encode("utf-16-be"), "UTF-16 without a byte order mark"),
     ],
@@ -82,6 +84,11 @@ def test_text_that_is_no_unicode_at_all_is_one_problem():
 def test_what_is_no_text_says_what_it_is(delivered, what):
     with pytest.raises(ContentError, match=what):
         opened(delivered)
+
+
+def test_a_few_control_characters_or_zeros_at_the_end_leave_a_text_a_text():
+    for delivered in (TEXT + b"\x01\x02\x00\n" * 3, TEXT + bytes(8_000)):
+        assert opened(delivered)[1] == delivered
 
 
 def test_a_file_that_is_packed_by_its_name_alone_is_read_if_it_is_text():

@@ -2,6 +2,7 @@
 
 import json
 
+import polars as pl
 import pytest
 
 from stedi_assets.privacy.removal import remove_records
@@ -108,6 +109,25 @@ def test_an_envelope_of_any_size_is_read_in_bounded_memory(separators):
         assert len(reader._rest) < 200_000
     parsed = reader.close()
     assert (landed + parsed.landed.height, parsed.quarantined.height) == (20_000, 0)
+
+
+@pytest.mark.parametrize("size", [1_000, 40_000, 10_000_000])
+def test_of_an_envelope_that_breaks_off_every_byte_is_in_quarantine_or_a_record(size):
+    readings = [READING | {"timestamp": READING["timestamp"] + number} for number in range(2_000)]
+    head = '\n{"by": "eve@example.org", "Items": ['
+    text = (head + json.dumps(readings)[1:-1])[:-20].encode()
+    reader = JsonReader(ACCELEROMETER)
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    parts = [*map(reader.feed, pieces), reader.close()]
+    quarantined = pl.concat([part.quarantined for part in parts]).sort("source_position")
+    assert sum(part.landed.height for part in parts) == 1_999
+    assert sum(part.records for part in parts) == 2_001
+    assert quarantined["reasons"].to_list() == [["truncated"], ["truncated"]]
+    assert quarantined.select("raw_text", "source_position", "persons").rows()[0] == (
+        head.strip(),
+        1,
+        ["eve@example.org"],
+    )
 
 
 def test_a_person_is_taken_out_of_an_envelope_and_the_rest_stays():
