@@ -8,12 +8,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
+
+from stedi_assets_tests.shares import share
 
 REPOSITORY = Path(__file__).parents[1]
 DOCS = sorted(path.stem for path in (REPOSITORY / "docs").glob("*.md"))
@@ -69,8 +72,10 @@ def test_every_page_is_in_the_navigation(site: Path):
     assert all((site / f"{name}.html").exists() for name in DOCS)
 
 
-@pytest.mark.parametrize("width", [1280, 400])
-@pytest.mark.parametrize("name", DOCS)
+@pytest.mark.parametrize(
+    ("name", "width"),
+    share(product(DOCS, (1280, 400)), *((name, 400) for name in DOCS), ("index", 1280), ("tables", 1280)),
+)
 def test_a_page_loads_nothing_from_elsewhere_is_accessible_and_fits(page, address, name, width):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

@@ -259,6 +259,7 @@ def test_it_writes_each_table_under_the_tables_own_pool(sail_engine, three_peopl
     assert set(DERIVED) < set(CONTRACTS)
 
 
+@pytest.mark.prove
 def test_on_s3(sail_engine, new_lake, tmp_path):
     deliver_three_people(tmp_path / "delivered")
     graph = Graph(new_lake(tmp_path / "delivered"), sail_engine)

@@ -139,7 +139,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", share(FAULTS, "a contract", "an error of a function"))
 def test_no_mark_of_a_failing_run_is_left_outside_the_tables(graph, capfd, caplog, monkeypatch, fault):
     caplog.set_level(logging.DEBUG)
     function, change = FAULTS[fault]

@@ -14,6 +14,7 @@ import typer.main
 
 from stedi_assets.cli import app
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets_tests.shares import share
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -56,7 +57,9 @@ def _line(shown: str) -> str:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks(page, "console")], ids=lambda page: page.name
+    "page",
+    share([page for page in PAGES if blocks(page, "console")], REPOSITORY / "README.md"),
+    ids=lambda page: page.name,
 )
 def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path):
     for name in ("examples", "sql"):

@@ -10,7 +10,7 @@ from stedi_assets.checks import EXPECTATIONS_FILE
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets_tests.builders.graph import EIGHT, Graph, checks_of, comparable, copy_landing
 from stedi_assets_tests.builders.known_lakes import REFERENCE, sample_lake, stated_counts
-from stedi_assets_tests.shares import on_both_engines
+from stedi_assets_tests.shares import on_both_engines, share
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +42,19 @@ def sample_of_policies(tmp_path_factory) -> Path:
     return sample_lake(tmp_path_factory.mktemp("policies"))
 
 
+BOTH_POLICIES = {"consent_from_date": True, "ml_match": "timestamp"}
+
+
 @pytest.mark.parametrize(
     ("column", "policies"),
-    [
-        ("consent_from_date", {"consent_from_date": True}),
-        ("match_timestamp", {"ml_match": "timestamp"}),
-        ("consent_from_date_match_timestamp", {"consent_from_date": True, "ml_match": "timestamp"}),
-    ],
+    share(
+        [
+            ("consent_from_date", {"consent_from_date": True}),
+            ("match_timestamp", {"ml_match": "timestamp"}),
+            ("consent_from_date_match_timestamp", BOTH_POLICIES),
+        ],
+        ("consent_from_date_match_timestamp", BOTH_POLICIES),
+    ),
 )
 def test_sample_counts_under_policies(sample_of_policies, sail_engine, column, policies):
     graph = Graph(str(sample_of_policies), sail_engine, policies)

@@ -47,6 +47,7 @@ def assert_published_as_by_sail(lake: Graph, expected: Graph, *, pairs: int) -> 
     assert published == comparable(expected)
 
 
+@pytest.mark.prove
 def test_a_connect_server_publishes_what_sail_does(server_for_folders, materialize, sail_engine, tmp_path):
     lake = small_lake(tmp_path / "connect")
     run = materialize(lake, server_for_folders)

@@ -24,6 +24,7 @@ from stedi_assets.settings import Settings
 from stedi_assets_tests.builders.graph import KeptFolder
 from stedi_assets_tests.builders.points import KilledError, Points
 from stedi_assets_tests.builders.rows import ANN, BOB, T0, Row, customer, reading
+from stedi_assets_tests.shares import share
 
 CAROL = "carol@example.org"
 INPUTS = {
@@ -227,7 +228,7 @@ def overlap(
     return met == ["killed"] or (met == ["done"] and killed_at is None)
 
 
-@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("event", share(EVENTS, withdraws, withdraws_illegibly))
 def test_a_run_that_began_before_a_withdrawal_never_undoes_it(kept, points, event):
     """At each point of the first run, while the other one does everything."""
     at = 0

@@ -7,6 +7,7 @@ from stedi_assets.resources import LakeIOManager
 from stedi_assets_tests.builders.files import deliver, lines
 from stedi_assets_tests.builders.graph import Graph, checks_of, failures
 from stedi_assets_tests.builders.rows import ANN, BOB, T0, customer, reading
+from stedi_assets_tests.shares import share
 
 CUSTOMERS = ("customer_landing", "customer_quarantine")
 READABLE = lines(customer(BOB, updated=T0 + 1, research=None))
@@ -44,7 +45,7 @@ def trusted(graph: Graph) -> set[str]:
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [(READABLE, BROKEN), (BROKEN, READABLE), (None, BROKEN)],
+    share([(READABLE, BROKEN), (BROKEN, READABLE), (None, BROKEN)], (READABLE, BROKEN), (BROKEN, READABLE)),
     ids=["broken", "repaired", "new"],
 )
 def test_nothing_is_made_from_one_of_the_two_tables_without_the_other(graph, tmp_path, before, after):

@@ -9,6 +9,7 @@ from stedi_assets.landing import ingest
 from stedi_assets_tests.builders.files import deliver, lines
 from stedi_assets_tests.builders.graph import Graph, checks_of, failures
 from stedi_assets_tests.builders.rows import T0, customer, reading
+from stedi_assets_tests.shares import share
 
 BAD = "customer/landing/bad.json.gz"
 CUT = gzip.compress(b"a file that breaks off")[:-1]
@@ -54,7 +55,7 @@ def test_a_customer_file_of_other_content_than_its_name_says_stops_the_run(graph
     assert graph.rows()["customer_landing"] == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"[]"])
+@pytest.mark.parametrize("content", share([b"", b"[]"], b"[]"))
 def test_a_customer_file_that_lost_its_records_stops_the_run(graph, tmp_path, content):
     """They may have been a withdrawal. Out of the folder, the file says nothing, and its records stay."""
     withdrawal = [customer(updated=T0 + 1, research=None)]
@@ -74,7 +75,7 @@ def test_a_customer_file_that_lost_its_records_stops_the_run(graph, tmp_path, co
     assert graph.rows()["customer_landing"] == 2
 
 
-@pytest.mark.parametrize("name", ["new.json.snappy", "new.xlsx", "2024/new.txt"])
+@pytest.mark.parametrize("name", share(["new.json.snappy", "new.xlsx", "2024/new.txt"], "2024/new.txt"))
 def test_a_customer_file_of_an_unknown_name_stops_the_run(graph, tmp_path, name):
     file = deliver(tmp_path, "customer", [customer(updated=T0 + 1, research=None)], name)
     result = graph.run(*CUSTOMERS, ok=False)

@@ -18,6 +18,7 @@ from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.builders.rows import BOB, T0, reading
 from stedi_assets_tests.builders.three_people import MARKS, VIC, vic
+from stedi_assets_tests.shares import share
 
 
 def found(graph: Graph) -> dict[str, str]:
@@ -54,11 +55,14 @@ def test_a_sound_lake_holds(three_people):
 
 @pytest.mark.parametrize(
     "policies",
-    [
-        {"consent_from_date": True},
-        {"ml_match": "timestamp"},
+    share(
+        [
+            {"consent_from_date": True},
+            {"ml_match": "timestamp"},
+            {"consent_from_date": True, "ml_match": "timestamp"},
+        ],
         {"consent_from_date": True, "ml_match": "timestamp"},
-    ],
+    ),
 )
 def test_a_lake_under_other_policies_is_held_to_them(three_people, policies):
     graph = Graph(three_people.lake_uri, three_people.engine, policies)
