@@ -29,6 +29,7 @@ AWS Glue.
   once.
 - *Written* is what is in the contender's folder in the end. This product's folder holds the landing tables, too.
 - Requests to S3 are not counted: the lakes are folders.
+- A contender that is not in a table was not measured at that size.
 """
 
 
