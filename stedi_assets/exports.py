@@ -1,7 +1,7 @@
 """What is derived from the code and committed: Athena DDL and documentation. ``make docs`` writes it.
 
-What is in a file belongs in ``contracts.ddl``, ``contracts.docs``, ``contracts.diagram``, ``cli.page`` and
-``cli.settings_page``.
+What is in a file belongs in ``contracts.ddl``, ``contracts.docs``, ``contracts.diagram``, ``cli.page``,
+``cli.settings_page`` and ``landing.examples_page``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from stedi_assets.contracts.ddl import athena_ddl
 from stedi_assets.contracts.diagram import asset_graph
 from stedi_assets.contracts.docs import tables_page
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.landing.examples_page import what_is_read_page
 from stedi_assets.settings import Settings
 from stedi_assets.sources import SOURCES
 
@@ -34,6 +35,7 @@ def exports() -> dict[str, str]:
         "docs/tables.md": tables_page(CONTRACTS.values(), made_from()),
         "docs/commands.md": commands_page(),
         "docs/settings.md": settings_page(),
+        "docs/what-is-read.md": what_is_read_page(),
         "docs/images/flow.svg": asset_graph(SOURCES, made_from(), sample_counts()),
     }
     return ddl | pages

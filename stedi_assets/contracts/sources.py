@@ -29,7 +29,9 @@ def source_of(contract: Contract, *, read_at: int | None = None) -> Source:
             ``CLOCK_SKEW_MS``, is quarantined; without this argument it is not.
     """
     # The contracts say of each time that it is in milliseconds, by a rule.
-    times = {item.rule.column for item in contract.rules if item.rule.arguments == (EARLIEST_MS, LATEST_MS)}
+    times = {
+        item.rule.column for item in contract.rules if item.rule.arguments[:2] == (EARLIEST_MS, LATEST_MS)
+    }
     fields = tuple(
         Field(
             column.name,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _CORRECT = "have the source correct the record, and put the corrected file in the place of this one"
 _TO_DO = {
     "truncated": "put the whole file in the place of this one",
+    "column_wise": 'write it record by record, as `to_json(orient="records", lines=True)` does, and put the file in '
+    "the place of this one",
     "bad_encoding": "save the file as UTF-8, and put it in the place of this one",
     "unknown_header": "give the file a header, and put it in the place of this one",
     "rule": f"{_CORRECT}; if the rule is too strict, change it in stedi_assets/contracts/models.py",

@@ -20,6 +20,7 @@ REASONS: dict[str, str] = {
     "truncated": "an object whose text ends before it is complete",
     "not_json": "text that is no JSON, and no object cut short",
     "not_an_object": "JSON, but a bare value or an array of bare values",
+    "column_wise": "a table written column by column in one object, as pandas' `to_json()` does",
     "missing_field": "a required field is absent, null or empty, or has what stands for that, such as `NULL`",
     "wrong_type": "a value that cannot be read as the field's type without guessing, such as `1.65556E+12`, whose last "
     "digits Excel cut off, or a time without its zone",

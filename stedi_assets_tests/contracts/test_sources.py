@@ -9,6 +9,7 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import CLOCK_SKEW_MS, source_of
 from stedi_assets.records.csv_rows import CsvReader
 from stedi_assets.records.json_reader import JsonReader
+from stedi_assets.sources import SOURCES
 from stedi_assets_tests.builders.rows import ANN, SERIAL, T0, customer
 from stedi_assets_tests.records.sources import read_fast
 
@@ -118,6 +119,24 @@ def test_an_address_lands_whatever_is_around_it_and_one_without_at_does_not():
 
     assert read(padded).landed["person"].to_list() == [ANN]
     assert read(text_of(email="ann")).quarantined["reasons"].to_list() == [["rule:email_is_e_mail"]]
+
+
+def test_every_date_of_every_source_is_a_time():
+    times = [
+        field.name
+        for name in SOURCES
+        for field in source_of(CONTRACTS[f"{name}_landing"]).fields
+        if field.is_time
+    ]
+    assert times == [
+        "registrationDate",
+        "lastUpdateDate",
+        "shareWithResearchAsOfDate",
+        "shareWithPublicAsOfDate",
+        "shareWithFriendsAsOfDate",
+        "timestamp",
+        "sensorReadingTime",
+    ]
 
 
 def test_the_shared_cases_of_withdrawals_land_or_name_the_person(shared):

@@ -512,6 +512,14 @@ def test_a_repeated_column_of_consent_is_without_where_one_of_the_two_is():
     assert quarantined(parsed) == [("e,5,6", ["duplicate_field:agreed"], 38)]
 
 
+def test_a_table_written_column_by_column_is_one_record_with_a_reason_that_says_so():
+    for rows in ({"0": "a", "1": "b"}, {"0": "a"}):
+        text = json.dumps({"s": rows, "i": dict.fromkeys(rows, 1), "d": dict.fromkeys(rows)})
+        assert [row[1] for row in quarantined(careful(text.encode()))] == [["column_wise"]]
+    typed = careful(b'{"s": {"S": "a"}, "i": {"N": "1"}}')
+    assert (typed.landed.height, typed.repaired["dynamodb"]) == (1, 1)
+
+
 # CSV -----
 
 HEADER = b"s,i,d\n"
