@@ -6,7 +6,12 @@ Here: the deliveries. Not here: the page (``examples_page.py``).
 from __future__ import annotations
 
 import gzip
+import io
+import json
 from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 _T0 = 1655564376361
 _S1, _S2 = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2))
@@ -16,6 +21,12 @@ _A = f'{{"sensorReadingTime": {_T0}, "serialNumber": "{_S1}", "distanceFromObjec
 _B = f'{{"sensorReadingTime": {_T0 + 1}, "serialNumber": "{_S2}", "distanceFromObject": 213}}'
 _ROW_A, _ROW_B = f"{_T0},{_S1},212", f"{_T0 + 1},{_S2},213"
 _USER = f'"user": "ann@example.org", "timestamp": {_T0}'
+
+
+def _parquet(*records: str) -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([*map(json.loads, records)]), stream)
+    return stream.getvalue()
 
 
 def _customer(*members: str, updated: int = _T0) -> str:
@@ -43,6 +54,7 @@ READ = (
     Example("JSON, an object a line", f"{_A}\n{_B}\n", landed=2),
     Example("JSON in UTF-16 or UTF-32 with a byte order mark", f"{_A}\n".encode("utf-16")),
     Example("text packed by gzip, bzip2, xz or zstd, whatever its name", gzip.compress(_A.encode(), mtime=0)),
+    Example("Parquet and Avro, whose rows are read as objects of JSON", _parquet(_A, _B), landed=2),
     Example(
         "CSV with a header, by its separator: comma, semicolon, tab or bar",
         f"{_HEADER}\n{_ROW_A}\n".replace(",", ";"),
@@ -116,8 +128,7 @@ QUARANTINED = (
 UNREADABLE = (
     Example("a zip archive or an Excel workbook", b"PK\x03\x04", landed=0),
     Example("a tar archive", b"steps.json".ljust(257, b"\0") + b"ustar", landed=0),
-    Example("Parquet", b"PAR1", landed=0),
-    Example("Avro", b"Obj\x01", landed=0),
+    Example("Parquet or Avro that breaks off", b"PAR1", landed=0),
     Example("ORC", b"ORC", landed=0),
     Example("a PDF document", b"%PDF-1.7\n", landed=0),
     Example("text in UTF-16 without a byte order mark", _A.encode("utf-16-le"), landed=0),

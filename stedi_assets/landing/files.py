@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from stedi_assets.lake.lake import Lake
 
 _JSON, _CSV = {".json", ".jsonl", ".ndjson"}, {".csv", ".tsv"}
+# Who reads one of these has looked at what is in it.
+_COLUMNAR = {".parquet", ".avro"}
 # As programs that copy files name a file until it is whole.
 _UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", ".swp", "~")
 _PACKED = {".gz", ".bz2", ".xz", ".zst"}
@@ -120,7 +122,7 @@ def landing_file(path: str, stored: StoredFile, below: str = "") -> LandingFile 
     name = PurePosixPath(path.lower())
     is_packed = name.suffix in _PACKED
     extension = name.with_suffix("").suffix if is_packed else name.suffix
-    has_extension = _EXTENSION.fullmatch(extension) is not None
+    has_extension = _EXTENSION.fullmatch(extension) is not None and extension not in _COLUMNAR
     if has_extension and extension not in _JSON | _CSV:
         return None
     return LandingFile(

@@ -62,7 +62,11 @@ def rewrite(lake: Lake, source: str, file: LandingFile, doomed: Callable[[Parsed
             stream.read(), source_of(CONTRACTS[f"{source}_landing"]), is_csv=content.is_csv, doomed=doomed
         )
         shortened = None if text is None else content.packed(text)
-    except (ContentError, RemovalError):
+    except ContentError as error:
+        raise RewriteError(
+            f"{file.path} cannot be rewritten ({error}): take the person's records out by hand, then run this again"
+        ) from None
+    except RemovalError:
         raise RewriteError(
             f"{file.path} is so damaged that without the person's records other records would be read in another way: "
             "take the person's records out by hand, then run this again"

@@ -1,8 +1,8 @@
 """How the bytes of a landing file are text: told by the first of them, whatever the file's name.
 
 This is the one answer in the whole package: landing and upload read by it, and erasure reads and writes by it. What is
-neither text nor packed text is not read at all. Read as text, it would be thousands of records in quarantine, and
-nobody would know whom a customer file withdraws.
+neither text nor packed text, nor rows of Parquet or Avro, is not read at all. Read as text, it would be thousands of
+records in quarantine, and nobody would know whom a customer file withdraws.
 
 Here: containers, encodings, and whether text is JSON or CSV where the name does not say so. Not here: records.
 """
@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pyarrow as pa
 
+from stedi_assets.records.columnar import ColumnError, JsonRows
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,6 +37,8 @@ _CONTAINERS = (
     # A frame, or one that readers skip.
     (re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), "zstd"),
 )
+# What holds rows instead of text; its text are the rows in JSON.
+_COLUMNAR = ((re.compile(rb"PAR1"), "Parquet"), (re.compile(rb"Obj\x01"), "Avro"))
 _OPEN: dict[str, Callable[[Any], Any]] = {
     "gzip": lambda stream: gzip.GzipFile(fileobj=stream),
     "bzip2": bz2.BZ2File,
@@ -65,8 +69,7 @@ _REFUSED = (
     *((mark, name, _ONCE) for mark, name in _CONTAINERS),
     (re.compile(rb"PK\x03\x04"), "a zip archive or an Excel workbook", _UNPACK),
     (re.compile(rb".{257}ustar", re.DOTALL), "a tar archive", _UNPACK),
-    (re.compile(rb"PAR1"), "Parquet", _EXPORT),
-    (re.compile(rb"Obj\x01"), "Avro", _EXPORT),
+    *((mark, f"packed {name}", "deliver it as it is") for mark, name in _COLUMNAR),
     (re.compile(rb"%PDF-"), "a PDF document", _EXPORT),
     (re.compile(rb"\xd0\xcf\x11\xe0"), "a workbook of an old Excel", _EXPORT),
     (re.compile(rb"SQLite format 3\0"), "an SQLite database", _EXPORT),
@@ -85,7 +88,7 @@ _MOST_CONTROLS, _MOST_CONTROLS_SHARE = 16, 0.05
 _BEGINNING_OF_JSON = re.compile(rb"(?:\xef\xbb\xbf|[\s,\x1e])*+(?:[\[{]|[^\r\n]*?\{\s*\")")
 # What libraries raise where packed bytes are broken or end early. bz2 and Arrow raise an OSError of no number; one of
 # the system, or of the network, has a number.
-_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, UnicodeDecodeError)
+_DAMAGE = (pa.ArrowException, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, UnicodeDecodeError)
 
 
 class ContentError(Exception):
@@ -97,7 +100,7 @@ class Content:
     """How the bytes of a file are text.
 
     Attributes:
-        container: How they are packed, if they are.
+        container: How they are packed, if they are; or ``Parquet`` or ``Avro``.
         encoding: How they are text, unpacked.
         is_csv: Whether the text is CSV; JSON otherwise.
     """
@@ -115,8 +118,10 @@ class Content:
         """The bytes of a file with this text in UTF-8, encoded and packed as this file is.
 
         Raises:
-            ContentError: The text is not of the file's encoding.
+            ContentError: The text is not of the file's encoding, or the file has rows instead of text.
         """
+        if self.container not in _PACK:
+            raise ContentError(f"{self.container} cannot be written back")
         if self.encoding != _UTF_8:
             try:
                 text = text.decode(errors="surrogatepass").encode(self.encoding, "surrogatepass")
@@ -142,6 +147,10 @@ def open_text(stream: BinaryIO, *, is_csv: bool | None, is_packed: bool) -> tupl
     """
     head = stream.read(HEAD_BYTES)
     stream.seek(0)
+    columnar = next((name for mark, name in _COLUMNAR if mark.match(head)), None)
+    if columnar is not None:
+        rows = _Text(cast("BinaryIO", JsonRows(stream, columnar)), _UTF_8, what=columnar)
+        return Content(columnar, _UTF_8, is_csv=False), cast("BinaryIO", rows)
     container = next((name for mark, name in _CONTAINERS if mark.match(head)), None)
     unpacked: BinaryIO = stream
     if container is not None:
@@ -200,6 +209,8 @@ class _Text(io.RawIOBase):
     def _unpacked(self, size: int) -> bytes:
         try:
             return self._stream.read(size)
+        except ColumnError as error:
+            raise ContentError(str(error)) from None
         except _DAMAGE:
             raise self._damaged() from None
         except OSError as error:

@@ -2,9 +2,11 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 
+import polars as pl
 import pytest
 
 from stedi_assets.landing.files import list_landing
@@ -22,7 +24,7 @@ IGNORED = [
     "test-readings.json",
     "2024/test-readings.json",
     "readings.txt",
-    "readings.parquet",
+    "readings.orc",
     "readings.zip",
     "readings.json.zip",
     "readings.json.snappy",
@@ -55,6 +57,22 @@ def test_every_extension_is_read_in_any_case_and_compressed(lake):
         name: (entry["bytes"], entry["records"], entry["landed"]) for name, entry in lake.ledger().items()
     }
     assert found == {name: (len(content), 50, 50) for name, content in delivered.items()}
+
+
+def test_parquet_and_avro_are_read_under_any_name(lake):
+    rows = pl.DataFrame([reading(1), reading(2)])
+    for name, write in (
+        ("a.snappy.parquet", rows.write_parquet),
+        ("b.avro", rows.write_avro),
+        ("c", rows.write_avro),
+    ):
+        content = io.BytesIO()
+        write(content)
+        lake.deliver(name, content.getvalue())
+    lake.deliver("d.parquet", lines(reading(1), reading(2)))
+    lake.land()
+    names = ["a.snappy.parquet", "b.avro", "c", "d.parquet"]
+    assert lake.landed() == [(name, number) for name in names for number in (1, 2)]
 
 
 def test_names_without_extension_are_read_by_what_they_begin_with(lake):

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import re
@@ -12,6 +13,7 @@ from functools import lru_cache
 from unittest import mock
 
 import fsspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -83,6 +85,15 @@ def assert_as_at_once(content: bytes, reading: reader.StagedRecords) -> None:
     assert (file.counts.landed, file.counts.quarantined) == (len(landed), len(quarantined))
     assert file.counts.reasons == Counter(whole.quarantined["reasons"].explode(empty_as_null=False).to_list())
     assert (file.counts.repaired, file.counts.drift) == (Counter(whole.repaired), Counter(whole.drift))
+
+
+def test_a_parquet_file_larger_than_a_range_is_read_once():
+    written = [{"s": f"\u00e9 {number}", "i": number, "d": number / 3} for number in range(500)]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(written), buffer)
+    assert [
+        {name: row[name] for name in "sid"} for row in rows(read(buffer.getvalue(), ranges=500).landed_files)
+    ] == written
 
 
 def sizes_from(ranges: int) -> st.SearchStrategy[dict[str, int]]:
@@ -257,7 +268,7 @@ LINES = b'{"s":"a","i":1}\n{"s":"b","i":2}\n{"s":"c","i":3}\n'
     [
         (gzip.compress(gzip.compress(LINES)), "gzip"),
         (b"PK\x03\x04" + LINES, "zip"),
-        (b"PAR1" + LINES, "Parquet"),
+        (b"ORC" + LINES, "ORC"),
         (LINES.decode().encode("utf-16-le"), "UTF-16"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
