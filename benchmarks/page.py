@@ -24,7 +24,8 @@ no history. The PySpark scripts have this product's transformations; "five PySpa
 AWS Glue.
 
 - *Seconds* are from start to exit; *steps* are what the steps of a run take, without start-up.
-- *Processor* is the time of all processes together.
+- *Processor* is the time of all processes together. Where the load is above the number of cores, it says more than the
+  seconds do.
 - *Memory* is the most that all processes of a contender had at once, sampled ten times a second; shared memory counts
   once.
 - *Written* is what is in the contender's folder in the end. This product's folder holds the landing tables, too.
