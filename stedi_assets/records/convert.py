@@ -64,13 +64,11 @@ class Converter:
     """Turns the members of records into rows.
 
     Attributes:
-        source: the source.
         repaired: counts of records repaired, by kind (see ``records.REPAIRS``), to which it adds.
         drift: counts of records by unknown field name, to which it adds.
     """
 
     def __init__(self, source: Source, repaired: Counter[str], drift: Counter[str]) -> None:
-        self.source = source
         self.repaired = repaired
         self.drift = drift
         self._fields = source.fields

@@ -28,6 +28,7 @@ from stedi_assets.records.mentions import (
 from stedi_assets.records.outcome import Outcome
 from stedi_assets.records.split import BOM
 from stedi_assets.records.text_reader import TextReader
+from stedi_assets.records.typed import typed_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +42,8 @@ _AROUND_NAMES = WHITE_SPACE + "\u00a0\"'"
 _NAME = re.compile(r"[^\W\d][^@;|]*")
 # More lines, or longer ones, above a header are no title.
 _TITLE_LINES, _TITLE_BYTES = 8, 1024
+# So many rows are converted at once, and so many are worth it.
+_BATCH, _WORTHWHILE_ROWS = 1024, 8
 # As long a number may be a time.
 _LONG_NUMBER = re.compile("[0-9]{10}")
 
@@ -88,22 +91,21 @@ class CsvReader(TextReader):
         header = self._header
         headers = [(0, header)]
         outcome.mentions = partial(_mentions, headers)
-        converter = Converter(outcome.source, outcome.repaired, outcome.drift)
         known = outcome.source.by_name()
+        batch = _Batch(outcome, header)
         while row := next_row(window, settled, header.separator, len(header.names), final=final):
             settled = row.end
             text = window[row.start : row.end]
             if row.kind != "too_long" and (found := _read_header(text, known)):
                 self._header = header = found
                 headers.append((row.start, found))
+                batch.add()
+                batch = _Batch(outcome, header)
                 continue
             outcome.records += 1
             outcome.ends[row.start] = row.end
-            values = _converted(text, row, header, converter)
-            if isinstance(values, tuple):
-                outcome.add_row(values, row.start)
-            else:
-                outcome.reject(row.start, row.end, values)
+            batch.take(text, row)
+        batch.add()
         return behind_blanks(window, settled, final=final)
 
 
@@ -165,23 +167,56 @@ def _may_be_name(name: str) -> bool:
     return name.isprintable() and bool(_NAME.fullmatch(name))
 
 
-def _converted(text: bytes, row: Row, header: Header, converter: Converter) -> tuple[object, ...] | set[str]:
-    if row.kind != "row":
-        return {row.kind}
-    try:
-        written = text.decode()
-    except UnicodeDecodeError:
-        return {"bad_encoding"}
-    if not header.names:
-        values = values_by_kind(written, converter.source)
-        names = [field.name for field in converter.source.fields]
-        return converter.convert_row(names, values, "headerless") if values else {"unknown_header"}
-    values = header.values(written)
-    if values is None:
-        return {"not_csv"}
-    if len(values) != len(header.names):
-        return {"field_count"}
-    return converter.convert_row(header.names, values)
+class _Batch:
+    """Rows under one header, of which many are converted at once where all their values are certain."""
+
+    def __init__(self, outcome: Outcome, header: Header) -> None:
+        self._outcome = outcome
+        self._header = header
+        self._converter = Converter(outcome.source, outcome.repaired, outcome.drift)
+        self._starts: list[int] = []
+        self._rows: list[list[str]] = []
+
+    def take(self, text: bytes, row: Row) -> None:
+        """Take a row, which is added now or with the others."""
+        found = self._values(text, row)
+        if isinstance(found, set):
+            self._outcome.reject(row.start, row.end, found)
+            return
+        self._starts.append(row.start)
+        self._rows.append(found)
+        if len(self._rows) == _BATCH:
+            self.add()
+
+    def add(self) -> None:
+        """Add all rows that were taken."""
+        starts, rows, self._starts, self._rows = self._starts, self._rows, [], []
+        repairs = [] if self._header.names else ["headerless"]
+        names = self._header.names or [field.name for field in self._outcome.source.fields]
+        if len(rows) >= _WORTHWHILE_ROWS and (typed := typed_columns(names, rows, self._outcome.source)):
+            self._outcome.add_typed(typed, starts)
+            self._outcome.repaired.update(dict.fromkeys(repairs, len(rows)))
+            return
+        for start, values in zip(starts, rows, strict=True):
+            converted = self._converter.convert_row(names, values, *repairs)
+            if isinstance(converted, tuple):
+                self._outcome.add_row(converted, start)
+            else:
+                self._outcome.reject(start, self._outcome.ends[start], converted)
+
+    def _values(self, text: bytes, row: Row) -> list[str] | set[str]:
+        if row.kind != "row":
+            return {row.kind}
+        try:
+            written = text.decode()
+        except UnicodeDecodeError:
+            return {"bad_encoding"}
+        if not self._header.names:
+            return values_by_kind(written, self._outcome.source) or {"unknown_header"}
+        values = self._header.values(written)
+        if values is None:
+            return {"not_csv"}
+        return values if len(values) == len(self._header.names) else {"field_count"}
 
 
 def _mentions(headers: list[tuple[int, Header]], row: str, start: int) -> Mentions:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from stedi_assets.records.convert import Converter, Members, count_drift, json_decoder
+from stedi_assets.records.convert import Converter, Members, json_decoder
 from stedi_assets.records.split import Kind, is_cut_short, split_records
-from stedi_assets.records.typed import TypedRows, typed_rows
+from stedi_assets.records.typed import typed_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def add_plain(outcome: Outcome, text: bytes, starts: np.ndarray[Any, np.dtype[np
         typed = typed_rows(text, len(starts), outcome.source)
         if typed is None:
             return False
-        _add_typed(outcome, typed, pl.Series(starts))
+        outcome.add_typed(typed, pl.Series(starts))
     outcome.records += len(starts)
     return True
 
@@ -79,7 +79,7 @@ def _add_batch(outcome: Outcome, starts: list[int], decode: Callable[[str], Any]
     lines = b"\n".join(text.replace(b"\n", b" ") for text in objects)
     typed = typed_rows(lines, len(objects), outcome.source)
     if typed is not None:
-        _add_typed(outcome, typed, starts)
+        outcome.add_typed(typed, starts)
         return
     converter = Converter(outcome.source, outcome.repaired, outcome.drift)
     for start, text in zip(starts, objects, strict=True):
@@ -93,13 +93,6 @@ def _add_batch(outcome: Outcome, starts: list[int], decode: Callable[[str], Any]
             outcome.add_row(row, start)
         else:
             outcome.reject(start, start + len(text), row)
-
-
-def _add_typed(outcome: Outcome, typed: TypedRows, starts: list[int] | pl.Series) -> None:
-    outcome.add_frame(typed.rows, starts)
-    outcome.repaired.update(typed.repaired)
-    for name, records in typed.drift.items():
-        count_drift(outcome.drift, name, records)
 
 
 def _reasons_of_no_object(text: bytes, kind: Kind, decode: Callable[[str], Any]) -> set[str]:

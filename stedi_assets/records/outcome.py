@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from stedi_assets.records.convert import count_drift
 from stedi_assets.records.identity import DEVICE_FIELDS, PERSON_FIELDS, with_identities
 from stedi_assets.records.mentions import MENTIONS_SCHEMA, Mentions, mentions_in
 from stedi_assets.records.rules import partition
@@ -18,6 +19,8 @@ from stedi_assets.records.source import QUARANTINE_SCHEMA, Parsed, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from stedi_assets.records.typed import TypedRows
 
 # What may stand behind an object on its line.
 BEHIND_OBJECT = b", \t\r\n\x0b\x0c"
@@ -52,10 +55,13 @@ class Outcome:
     _rows: list[tuple[Any, ...]] = field(default_factory=list)
     _rejected: list[tuple[int, int, list[str]]] = field(default_factory=list)
 
-    def add_frame(self, rows: pl.DataFrame, starts: Sequence[int] | pl.Series) -> None:
-        """Add rows of the source's fields; ``starts`` are the positions of their records in the window."""
+    def add_typed(self, typed: TypedRows, starts: Sequence[int] | pl.Series) -> None:
+        """Add many rows at once; ``starts`` are the positions of their records in the window."""
         positions = pl.Series("source_position", starts, dtype=pl.Int64) + self.offset
-        self._frames.append(rows.hstack([positions]))
+        self._frames.append(typed.rows.hstack([positions]))
+        self.repaired.update(typed.repaired)
+        for name, records in typed.drift.items():
+            count_drift(self.drift, name, records)
 
     def add_row(self, row: tuple[Any, ...], start: int) -> None:
         """Add a row of Python values; its record begins at ``start`` in the window."""

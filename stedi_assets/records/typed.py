@@ -1,6 +1,6 @@
 """Many records at once, fast and typed, and only if every single value is certain.
 
-Here: polars over lines of JSON, and the guards under which it may be believed. Not here: what is done
+Here: polars over lines of JSON and rows of CSV, and the guards under which it may be believed. Not here: what is done
 otherwise.
 
 polars is lenient in silence: it takes a number, a Boolean, an array or an object for text, drops unknown and
@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -22,7 +22,13 @@ import polars as pl
 from stedi_assets.records.source import DTYPES, Field, Source
 from stedi_assets.records.values import ABSENT
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _LINE = re.compile(rb"\S[^\n]*+")
+
+# Numbers in CSV that are read as they stand, by whatever reads them.
+_CERTAIN = {"bigint": r"^-?[0-9]{1,18}$", "double": r"^-?[0-9]{1,15}(?:\.[0-9]{1,15})?$"}
 
 _LONGEST_ABSENT = max(map(len, ABSENT))
 
@@ -76,6 +82,35 @@ def typed_rows(text: bytes, records: int, source: Source) -> TypedRows | None:
         },
         drift={name: members[name] for name, column in columns.items() if column.field is None},
     )
+
+
+def typed_columns(names: Sequence[str], rows: Sequence[Sequence[str]], source: Source) -> TypedRows | None:
+    """The rows of a CSV file, as many values each as there are names; None if any value may not be what it seems."""
+    by_name = source.by_name()
+    fields = [by_name.get(name.casefold()) for name in names]
+    columns: dict[str, pl.Series] = {}
+    for field_, values in zip(fields, zip(*rows, strict=True), strict=True):
+        if field_ is None:
+            continue
+        written = pl.Series(field_.name, values, dtype=pl.String)
+        if field_.name in columns or not _is_certain(written, field_):
+            return None
+        columns[field_.name] = written.cast(DTYPES[field_.type])
+    if any(f.required and f.name not in columns for f in source.fields):
+        return None
+    absent = {f.name: pl.lit(None, DTYPES[f.type]) for f in source.fields if f.name not in columns}
+    is_renamed = any(field_ and name != field_.name for name, field_ in zip(names, fields, strict=True))
+    return TypedRows(
+        rows=pl.DataFrame(columns).with_columns(**absent).select([f.name for f in source.fields]),
+        repaired={"csv": len(rows), "field_name": len(rows) if is_renamed else 0},
+        drift={name: len(rows) for name, field_ in zip(names, fields, strict=True) if field_ is None},
+    )
+
+
+def _is_certain(written: pl.Series, field_: Field) -> bool:
+    if field_.type == "string":
+        return not written.is_in(list(ABSENT)).any()
+    return bool(written.str.contains(_CERTAIN[field_.type]).all())
 
 
 def _columns(first_line: bytes, source: Source) -> dict[str, _Column] | None:

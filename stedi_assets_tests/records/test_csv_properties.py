@@ -3,20 +3,27 @@
 import re
 from itertools import pairwise
 from typing import NamedTuple
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stedi_assets.records import csv_rows
 from stedi_assets.records.csv_rows import CsvReader, row_ends
 from stedi_assets.records.source import Field, Source
+from stedi_assets.records.typed import typed_columns
 from stedi_assets.records.values import ABSENT
 from stedi_assets_tests.records.sources import read_in_pieces
-from stedi_assets_tests.shares import drawn, examples
+from stedi_assets_tests.shares import drawn, examples, part_of
 
 SOURCE = Source(
     "readings", (Field("s", "string", True), Field("i", "bigint", True), Field("d", "double", False))
 )
 NAMES = ["s", "i", "d"]
+VALUES = Source(
+    "values",
+    (Field("s", "string", True), Field("i", "bigint", False, is_time=True), Field("d", "double", False)),
+)
 
 texts = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6
@@ -128,6 +135,64 @@ def test_every_row_lands_or_is_in_quarantine_once_however_it_is_written(file, cu
     assert parsed.records == len(found)
     assert all(a < b for a, b in pairwise(found))
     assert without(file.text, row_ends(file.text, SOURCE)).split() == b"".join(file.others).split()
+
+
+@st.composite
+def texts_of_rows(draw) -> bytes:
+    """Rows of values as programs write them, of which few are unusual, under names of fields and others."""
+    names = draw(st.permutations(["s", "i", draw(st.sampled_from(["d", "D", "I", "u"])), "note"]))
+    usual = {"s": ["a", "b c"], "i": ["1", "-20", "9" * 18], "d": ["0.5", "1", "-0.1"]}
+    unusual = [
+        "",
+        "007",
+        "-0",
+        "1e3",
+        "1.",
+        "+1",
+        " 1",
+        "9" * 19,
+        "NULL",
+        "nan",
+        "false",
+        "2022-06-18T14:59:36Z",
+        "x",
+    ]
+    odd = draw(st.sets(st.sampled_from(names), max_size=1))
+    return (
+        "\n".join(
+            ",".join(
+                draw(st.sampled_from(usual.get(name.lower(), ["x"]) + unusual * (name in odd)))
+                for name in names
+            )
+            for _ in range(draw(st.integers(1, 4)))
+        )
+        .join([",".join(names) + "\n", "\n"])
+        .encode()
+    )
+
+
+@drawn
+def test_values_are_the_same_one_by_one_and_many_at_once():
+    taken = 0
+
+    def at_once(*rows):
+        nonlocal taken
+        found = typed_columns(*rows)
+        taken += found is not None
+        return found
+
+    @examples(1000)
+    @given(texts_of_rows())
+    def run(text):
+        slow = CsvReader(VALUES).close(text)
+        with mock.patch.multiple(csv_rows, _WORTHWHILE_ROWS=1, typed_columns=at_once):
+            fast = CsvReader(VALUES).close(text)
+        assert fast.landed.equals(slow.landed)
+        assert fast.quarantined.equals(slow.quarantined)
+        assert (fast.records, fast.repaired, fast.drift) == (slow.records, slow.repaired, slow.drift)
+
+    run()
+    assert taken > part_of(200)
 
 
 def without(text: bytes, spans: dict[int, int]) -> bytes:
