@@ -74,10 +74,10 @@ def _consent(table: str, candidate: Candidate) -> CheckOutcome:
 def consent_of_trusted_customers(candidate: Candidate) -> CheckOutcome:
     """No customer is here who does not consent now; a warning if a quarantined record may be a withdrawal."""
     outcome = _consent("customer_trusted", candidate)
+    # Whoever was erased is no record that somebody could settle.
+    quarantined = candidate.read("customer_quarantine").where("source_file IS NOT NULL")
     figures: dict[str, Any] = (
-        consent.held_back(
-            candidate.read("customer_landing"), candidate.read("customer_quarantine"), candidate.frame
-        )
+        consent.held_back(candidate.read("customer_landing"), quarantined, candidate.frame)
         .collect()[0]
         .asDict()
     )

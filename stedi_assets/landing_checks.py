@@ -54,6 +54,8 @@ def conservation(table: str, accounts: Accounts, candidate: Candidate) -> CheckO
         return CheckOutcome(passed=False, sentence=sentence, metadata=figures, to_do=to_do)
     found, files = counted(figures["records_found"], "record"), counted(figures["files_read"], "file")
     sentence = f"{found} found in {files}, {candidate.rows:,} of them in {table}, and none is lost"
+    if erased := figures["records_of_erased_people"]:
+        sentence += f"; {erased:,} of people who were erased were not kept"
     if not figures["files_read"]:
         sentence = "No file was new or changed, and none was read"
     unusual = []

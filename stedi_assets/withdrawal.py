@@ -50,7 +50,11 @@ def withdrawn(
         settings: The policies in force.
     """
     now = {name: snapshots.snapshot(name).version for name in DECIDE_CONSENT}
-    if not published.rows or now == {name: published.made_from.get(name) for name in DECIDE_CONSENT}:
+    is_of_now = (
+        now == {name: published.made_from.get(name) for name in DECIDE_CONSENT}
+        and published.erasures == snapshots.register.version
+    )
+    if is_of_now or not published.rows:
         return {ROWS_WITHDRAWN: 0, SECONDS_STAYED: 0}
     try:
         rows = read_snapshot(snapshots.lake, contract, published, snapshots.engine)
@@ -98,7 +102,8 @@ def take_out(
         snapshots.require_files()
         return figures
     failing = without_consent(contract.name, rows, snapshots, settings).select(*rows.columns)
-    staged = stage(snapshots.lake, contract, rows.exceptAll(failing), snapshots.engine, base, {})
+    left = rows.exceptAll(failing)
+    staged = stage(snapshots.lake, contract, left, snapshots.engine, base, made_from={}, erasures=None)
     _require_the_rest(staged, published.rows - figures[ROWS_WITHDRAWN], snapshots, settings)
     require_files(snapshots.lake, contract.name, published)
     snapshots.require_files()

@@ -17,7 +17,8 @@ CREATE TABLE IF NOT EXISTS stedi_db.landing_files (
     `missing_since` bigint COMMENT 'When it was first found to have disappeared, epoch ms UTC; its rows stay.',
     `retracted_at` bigint COMMENT 'When it was taken back, epoch ms UTC; no run reads it until its content changes.',
     `retracted_by` string COMMENT 'Who took it back.',
-    `retracted_because` string COMMENT 'Why it was taken back.'
+    `retracted_because` string COMMENT 'Why it was taken back.',
+    `erased` bigint COMMENT 'Records of people who were erased, which are in no table; absent if it was ingested before there was a register of erasures.'
 )
 LOCATION '${LAKE_URI}/ledger'
 TBLPROPERTIES ('table_type' = 'ICEBERG', 'format' = 'parquet');

@@ -109,7 +109,8 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
                 policies = {"settings": settings} if "settings" in parameters else {}
                 frame = function(**frames, **policies)
                 yield from _require_structure(frame, contract)
-                staged = stage(snapshots.lake, contract, frame, snapshots.engine, base, made_from)
+                erasures = snapshots.register.version
+                staged = stage(snapshots.lake, contract, frame, snapshots.engine, base, made_from, erasures)
                 computed = time.monotonic()
                 keyed = not rows_may_repeat(settings)
                 candidate, verdict = candidate_of(staged, settings, snapshots, keyed=keyed)

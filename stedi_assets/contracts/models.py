@@ -260,6 +260,11 @@ class LandingFiles(DataFrameModel):
     )
     retracted_by: T.StringType = column(description="Who took it back.", nullable=True)
     retracted_because: T.StringType = column(description="Why it was taken back.", nullable=True)
+    erased: T.LongType = column(
+        description="Records of people who were erased, which are in no table; absent if it was ingested before there "
+        "was a register of erasures.",
+        nullable=True,
+    )
 
     class Config:
         name = "landing_files"

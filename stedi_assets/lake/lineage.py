@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from stedi_assets.lake.erasures import entries_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,6 +28,8 @@ MADE_FROM = "stedi.made-from"
 AWAITS = "stedi.awaits"
 # The snapshot whose rows a snapshot has, where the rows were only packed into other files.
 ROWS_OF = "stedi.rows-of"
+# Number of entries that the register of erasures had.
+ERASURES = "stedi.erasures"
 # The policies in force, as a JSON object.
 POLICIES = "stedi.policies"
 # The digest of the code that made the table.
@@ -74,6 +78,12 @@ def awaits(snapshot: IcebergSnapshot) -> dict[str, int | None]:
     return recorded
 
 
+def erasures_of(snapshot: IcebergSnapshot | None) -> int:
+    """Read how many entries the register of erasures had when a snapshot was published."""
+    properties = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
+    return int(properties.get(ERASURES, 0))
+
+
 def version_of(snapshot: IcebergSnapshot | None) -> int | None:
     """The snapshot that first had the rows: to pack a table makes a snapshot, and changes nothing for its readers."""
     if snapshot is None:
@@ -93,14 +103,15 @@ def own_properties(snapshot: IcebergSnapshot | None) -> dict[str, str]:
 def stale_tables(lake: Lake, recipes: Mapping[str, Recipe]) -> set[str]:
     """Find the tables that were not made from what is published now, or by other code or under other policies.
 
-    Only the current metadata of each table is read. A table that cannot be made yet, since an input was never
-    published, is not stale. A table is stale whose record lacks what its recipe names, as in older lakes: the next run
-    makes it once more, and records it.
+    Only the current metadata of each table is read, and the listing of the register of erasures. A table that cannot be
+    made yet, since an input was never published, is not stale. A table is stale whose record lacks what its recipe
+    names, as in older lakes: the next run makes it once more, and records it.
 
     Args:
         lake: The lake.
         recipes: How each trusted and curated table is to be made.
     """
+    entries = len(entries_of(lake))
 
     @cache
     def load(name: str) -> IcebergSnapshot | None:
@@ -115,6 +126,7 @@ def stale_tables(lake: Lake, recipes: Mapping[str, Recipe]) -> set[str]:
         return (
             not needed <= recorded.keys()
             or any(version_of(load(each)) != version for each, version in recorded.items())
+            or erasures_of(load(name)) != entries
             or not recipe.made_by.items() <= own_properties(load(name)).items()
         )
 

@@ -75,6 +75,8 @@ def retain(lake: Lake, name: str, *, keep: timedelta, grace: timedelta = GRACE) 
 def erase_history(lake: Lake, name: str) -> Removed:
     """Expire all snapshots of a table but the current one at once, and delete the files that only they needed.
 
+    The branches and tags that name such a snapshot go with it.
+
     Whoever reads an older snapshot fails. Data files are deleted before the snapshots that name them expire, so that
     after a fault the next call still knows these files. Then no data of a person is left: metadata has no bounds of
     columns that identify a person.
@@ -87,9 +89,9 @@ def erase_history(lake: Lake, name: str) -> Removed:
     if table is None:
         return Removed()
     found = _stored(lake, table)
-    heads = _heads(table)
-    kept = _needed(lake, table, heads)
-    gone = _needed(lake, table, [item for item in table.snapshots() if item not in heads])
+    current = table.metadata.current_snapshot_id
+    kept = _needed(lake, table, [item for item in table.snapshots() if item.snapshot_id == current])
+    gone = _needed(lake, table, [item for item in table.snapshots() if item.snapshot_id != current])
     removed = delete(lake, [found[path] for path in gone.data - kept.data if path in found])
     removed += Removed(snapshots=_expire(lake, name, superseded_until=datetime.now(UTC)))
     left = {file.path for file in unreferenced(lake, name)}
@@ -164,20 +166,32 @@ def delete(lake: Lake, files: Collection[StoredFile]) -> Removed:
 
 
 def _expire(lake: Lake, name: str, *, superseded_until: datetime) -> int:
-    """Expire the snapshots that were superseded before a time; snapshots of branches and tags stay."""
+    """Expire the snapshots that were superseded before a time, with the branches and tags that name them.
+
+    A branch or a tag would keep people who have withdrawn since, or were erased, for as long as it is there.
+    """
+    from pyiceberg.table.update.snapshot import ExpireSnapshots, ManageSnapshots
+
     until_ms = superseded_until.timestamp() * 1000
 
     def change(table: Table) -> int:
-        heads = {item.snapshot_id for item in _heads(table)}
-        superseded_at = {item.parent_snapshot_id: item.timestamp_ms for item in table.snapshots()}
+        # A branch may have made another snapshot of the same one later.
+        newest_first = sorted(table.snapshots(), key=lambda item: item.timestamp_ms, reverse=True)
+        superseded_at = {item.parent_snapshot_id: item.timestamp_ms for item in newest_first}
         expired = [
             item.snapshot_id
             for item in table.snapshots()
-            if item.snapshot_id not in heads
+            if item.snapshot_id != table.metadata.current_snapshot_id
             and superseded_at.get(item.snapshot_id, item.timestamp_ms) <= until_ms
         ]
+        refs = [key for key, ref in table.metadata.refs.items() if ref.snapshot_id in expired]
         if expired:
-            table.maintenance.expire_snapshots().by_ids(expired).commit()
+            with table.transaction() as transaction:
+                with ManageSnapshots(transaction) as references:
+                    for reference in refs:
+                        references.remove_tag(reference)  # a branch goes by it, too
+                with ExpireSnapshots(transaction) as expiry:
+                    expiry.by_ids(expired)
         return len(expired)
 
     table = lake.find_table(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.lake.erasures import Register, read_register
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.evolution import is_made_of_files, require_columns
 from stedi_assets.lake.lineage import DECIDE_CONSENT
@@ -16,6 +17,7 @@ from stedi_assets.lake.snapshot import (
     require_files,
     snapshot_of,
 )
+from stedi_assets.transforms import erased
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,6 +47,18 @@ class PinnedSnapshots:
         self._used: set[str] = set()
         self._files: dict[str, bytes | None] = {}
         self._frames: dict[str, DataFrame] = {}
+        self._register: Register | None = None
+
+    @property
+    def register(self) -> Register:
+        """The register of erasures, as the run first saw it.
+
+        Raises:
+            LakeError: It cannot be read.
+        """
+        if self._register is None:
+            self._register = read_register(self.lake)
+        return self._register
 
     def base(self, contract: Contract) -> Table:
         """The table that a step publishes, as it was when the step asked first: before the step read its inputs.
@@ -72,6 +86,7 @@ class PinnedSnapshots:
         self._read.clear()
         self._used.clear()
         self._frames.clear()
+        self._register = None
 
     def made_from(self, tables: Iterable[str]) -> dict[str, int]:
         """Pin what a table is made from, and name the versions: of the tables given, and of what decides consent.
@@ -80,7 +95,8 @@ class PinnedSnapshots:
             LakeError: One of the tables was never published.
             SchemaError: Another version of this package made one of them.
             PublishConflictError: One of them was made from another snapshot of what decides consent than the run
-                reads: a run died before it had refreshed all tables, or is at it. Who has withdrawn may be in there.
+                reads, or from another register of erasures: a run died before it had refreshed all tables, or is at it.
+                Who has withdrawn or was erased may be in there.
         """
         pinned = {name: self.snapshot(name) for name in {*tables, *DECIDE_CONSENT}}
         for name in DECIDE_CONSENT:
@@ -93,6 +109,11 @@ class PinnedSnapshots:
         for name, snapshot in pinned.items():
             if is_made_of_files(CONTRACTS[name]):
                 continue
+            if snapshot.erasures != self.register.version:
+                raise PublishConflictError(
+                    f"{name} was not made from the register of erasures as it is now, and may hold people who were "
+                    f"erased, so that nothing is made from it: materialize {name} first"
+                )
             for decides in DECIDE_CONSENT:
                 if snapshot.made_from.get(decides) != pinned[decides].version:
                     raise PublishConflictError(
@@ -120,7 +141,7 @@ class PinnedSnapshots:
         return self._pinned[table]
 
     def read(self, table: str) -> DataFrame:
-        """A table as a frame.
+        """A table as a frame; quarantined customers with a record for whoever was erased and is there still.
 
         Raises:
             LakeError: The table was never published, or one of its data files is missing or damaged.
@@ -134,7 +155,14 @@ class PinnedSnapshots:
         if table not in self._frames:
             # One frame for the whole run: Sail looks for each file once a frame.
             self._frames[table] = read_files(CONTRACTS[table], snapshot.files, self.engine)
-        return self._frames[table]
+        frame = self._frames[table]
+        if table == "customer_quarantine" and self.register.version:
+            return frame.unionByName(self._refusals(), allowMissingColumns=True)
+        return frame
+
+    def _refusals(self) -> DataFrame:
+        erasures = self.engine.session.createDataFrame(self.register.erasures(), erased.ERASURES)
+        return erased.refusals(self.read("customer_landing"), erasures)
 
     def file(self, name: str) -> bytes | None:
         """A small file of the lake, as the run first saw it; None if it was not there."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from stedi_assets.errors import StediError
+from stedi_assets.lake.erasures import entries_of, require_entries
 from stedi_assets.lake.evolution import add_columns
-from stedi_assets.lake.lineage import AWAITS, DECIDE_CONSENT, MADE_FROM, version_of
+from stedi_assets.lake.lineage import AWAITS, DECIDE_CONSENT, ERASURES, MADE_FROM, erasures_of, version_of
 from stedi_assets.lake.snapshot import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Staged:
         replaces: Which published rows go when it is published; all of them if None.
         made_from: Version of each table that the result was made from; empty for what is made from files.
         awaits: Tables that are to be published next, with the version that each has; see ``Snapshot``.
+        erasures: Entries of the register of erasures that were heeded; None where rows only go, or stay as they were.
     """
 
     contract: Contract
@@ -59,6 +61,7 @@ class Staged:
     replaces: BooleanExpression | None = None
     made_from: Mapping[str, int] = field(default_factory=dict)
     awaits: Mapping[str, int | None] = field(default_factory=dict)
+    erasures: int | None = None
 
     @property
     def is_change(self) -> bool:
@@ -81,6 +84,7 @@ def stage(  # noqa: PLR0913, PLR0917 - each part of what is staged
     engine: SparkEngine,
     base: Table,
     made_from: Mapping[str, int],
+    erasures: int | None,
 ) -> Staged:
     """Write a frame once, into a new folder beside its table.
 
@@ -91,10 +95,11 @@ def stage(  # noqa: PLR0913, PLR0917 - each part of what is staged
         engine: The engine of the frame.
         base: The table, loaded before the frame's inputs were.
         made_from: Version of each table that the frame is made from.
+        erasures: Entries of the register of erasures that were heeded; see ``Staged``.
     """
     folder = new_folder(lake, contract)
     frame.write.parquet(engine.path(folder))
-    return Staged(contract, base, folder, lake.parquet_files(folder), made_from=made_from)
+    return Staged(contract, base, folder, lake.parquet_files(folder), made_from=made_from, erasures=erasures)
 
 
 def publish(lake: Lake, staged: Staged, properties: Mapping[str, str]) -> Snapshot:
@@ -113,20 +118,26 @@ def publish(lake: Lake, staged: Staged, properties: Mapping[str, str]) -> Snapsh
     If the other run dies before it publishes T, the old T may be committed after the look and stay. Its record names
     the old ``customer_landing``: T is stale, and the sensor asks for it until it is made from the newer one.
 
+    The register of erasures is looked at in the same way, for landing and quarantine tables, too.
+
     Args:
         lake: The lake.
         staged: What to publish.
         properties: Written into the snapshot's summary.
 
     Raises:
-        PublishConflictError: The table, or a table that decides consent, is no longer the one that ``staged`` was
-            computed for.
+        PublishConflictError: The table, a table that decides consent, or the register of erasures is no longer the one
+            that ``staged`` was computed for.
+        LakeError: Entries of the register of erasures are gone.
     """
     summary = dict(properties)
     if staged.made_from:
         summary[MADE_FROM] = json.dumps(staged.made_from, sort_keys=True)
     if staged.awaits:
         summary[AWAITS] = json.dumps(staged.awaits, sort_keys=True)
+    heeded = erasures_of(staged.base.current_snapshot()) if staged.erasures is None else staged.erasures
+    if heeded:
+        summary[ERASURES] = str(heeded)
 
     def change(table: Table) -> Snapshot:
         # Not compared whole: where retention expired snapshots meanwhile, the rows are what they were.
@@ -136,6 +147,7 @@ def publish(lake: Lake, staged: Staged, properties: Mapping[str, str]) -> Snapsh
                 "nothing; run it again"
             )
         _require_current_consent(lake, staged)
+        _require_current_register(lake, staged)
         _commit(table, staged, summary)
         return snapshot_of(table)  # which the commit brought up to date
 
@@ -158,6 +170,23 @@ def _require_current_consent(lake: Lake, staged: Staged) -> None:
                 f"{staged.contract.name}: another run published {name} meanwhile, and whoever withdrew in it would "
                 f"come back, so this run published nothing; run it again"
             )
+
+
+def _require_current_register(lake: Lake, staged: Staged) -> None:
+    """Refuse a result that may have records of somebody who was erased meanwhile.
+
+    Raises:
+        PublishConflictError: The register has other entries.
+        LakeError: Entries that it had are gone.
+    """
+    if staged.erasures is None:
+        return
+    entries = len(entries_of(lake))
+    require_entries(entries, erasures_of(staged.base.current_snapshot()), staged.contract.name)
+    if entries != staged.erasures:
+        raise PublishConflictError(
+            f"{staged.contract.name}: somebody was erased meanwhile, so this run published nothing; run it again"
+        )
 
 
 def compare_and_set(

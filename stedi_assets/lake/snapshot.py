@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from stedi_assets.lake.errors import LakeError
-from stedi_assets.lake.lineage import POLICIES, awaits, made_from, own_properties, version_of
+from stedi_assets.lake.lineage import POLICIES, awaits, erasures_of, made_from, own_properties, version_of
 from stedi_assets.lake.ownership import is_below
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Snapshot:
     made_from: Mapping[str, int] = field(default_factory=dict)
     awaits: Mapping[str, int | None] = field(default_factory=dict)
     policies: str | None = None
+    erasures: int = 0
 
     @property
     def bytes(self) -> int:
@@ -108,6 +109,7 @@ def snapshot_at(table: Table, current: IcebergSnapshot) -> Snapshot:
         made_from=made_from(current),
         awaits=awaits(current),
         policies=own_properties(current).get(POLICIES),
+        erasures=erasures_of(current),
     )
 
 

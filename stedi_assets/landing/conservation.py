@@ -1,5 +1,7 @@
 """Conservation: every record that was found in a landing file is a row of the landing or of the quarantine table.
 
+Records of people who were erased are in neither, and counted.
+
 How entries of the ledger are corrected belongs in ``repair``. Nothing here reads a file.
 """
 
@@ -63,6 +65,7 @@ def account(found: Ingest, kind: Kind, staged: DataFrame) -> Accounts:
     figures = {
         "files_read": len(found.read),
         "records_found": sum(report.counts.records for report in found.read),
+        "records_of_erased_people": sum(report.counts.erased for report in found.read),
         "rows_of_other_files": sum(entry.rows(kind) for entry in others.values()),
         "files_unaccounted_for": len(unaccounted),
         "files_unreadable": len(found.records.reports) - len(found.read),
@@ -74,13 +77,13 @@ def account(found: Ingest, kind: Kind, staged: DataFrame) -> Accounts:
 
 
 def _unaccounted(found: Ingest, kind: Kind, staged: DataFrame) -> list[str]:
-    """Paths of files of which a record is in neither table, or in both."""
+    """Paths of files of which a record is in neither table and of nobody who was erased, or in both tables."""
     rows = {row["source_file"]: row["count"] for row in staged.groupBy("source_file").count().collect()}
     wrong = []
     for report in found.read:
         counts, path = report.counts, report.file.path
         in_other_table = counts.quarantined if kind == "landing" else counts.landed
-        if counts.records != rows.get(path, 0) + in_other_table:
+        if counts.records != rows.get(path, 0) + in_other_table + counts.erased:
             wrong.append(path)
     return wrong
 

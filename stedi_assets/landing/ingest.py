@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, get_args
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
-from stedi_assets.lake.lineage import version_of
+from stedi_assets.lake.erasures import Register, read_register, require_entries
+from stedi_assets.lake.lineage import erasures_of, version_of
 from stedi_assets.lake.publication import Staged, new_folder
 from stedi_assets.lake.snapshot import read_snapshot, require_files, snapshot_of
 from stedi_assets.landing.files import Listing, list_landing
@@ -130,6 +131,7 @@ def ingest(
         full_refresh: Read every file again; rows of files that disappeared stay.
     """
     began = time.time_ns() // 1_000_000
+    register = _register(lake)
     listing = list_landing(lake, source)
     ledger = read_ledger(lake, source)
     agrees = {kind: ledger.agrees_with(base[kind]) for kind in KINDS}
@@ -142,7 +144,7 @@ def ingest(
         or not entry.has(file)
         or (full_refresh and entry.retracted_at is None)
     ]
-    plan = _plan(lake, source, began)
+    plan = _plan(lake, source, began, register)
     records = read_landing_files(plan, pending, engine, relist=partial(list_landing, lake, source))
     read = {report.file.path for report in records.reports if report.failure is None}
     if full_refresh and not read.issuperset(entries):
@@ -157,6 +159,7 @@ def ingest(
             plan.landed_folder if kind == "landing" else plan.quarantined_folder,
             records.landed_files if kind == "landing" else records.quarantined_files,
             replaces=rows_replaced(read, entries, other_entries, agrees=agrees[kind]),
+            erasures=register.version,
         )
         for kind in KINDS
     }
@@ -167,7 +170,20 @@ def ingest(
     return Ingest(lake, source, began, listing, records, ledger, other_entries, agrees, staged)
 
 
-def _plan(lake: Lake, source: str, began: int) -> ReadPlan:
+def _register(lake: Lake) -> Register:
+    """The register of erasures, which has each entry that it had when the trusted customers were made.
+
+    Raises:
+        LakeError: It cannot be read, or entries are gone.
+    """
+    register = read_register(lake)
+    # A landing table may be older than the newest erasure, if it had nothing of the person.
+    if (trusted := lake.find_table("customer_trusted")) is not None:
+        require_entries(register.version, erasures_of(trusted.current_snapshot()), "customer_trusted")
+    return register
+
+
+def _plan(lake: Lake, source: str, began: int, register: Register) -> ReadPlan:
     return ReadPlan(
         source=source_of(_contract(source, "landing"), read_at=began),
         lake=lake.address("").rstrip("/"),
@@ -175,6 +191,7 @@ def _plan(lake: Lake, source: str, began: int) -> ReadPlan:
         landed_folder=new_folder(lake, _contract(source, "landing")),
         quarantined_folder=new_folder(lake, _contract(source, "quarantine")),
         ingested_at=began,
+        erased=register.marks(),
     )
 
 

@@ -53,6 +53,7 @@ class Entry:
     retracted_at: int | None = None
     retracted_by: str | None = None
     retracted_because: str | None = None
+    erased: int | None = None
 
     def has(self, file: LandingFile) -> bool:
         """Whether the file was read as it is now, or was taken back as it is now.
@@ -120,6 +121,7 @@ def entry_of(report: FileReport, source: str, ingested_at: int, run_id: str) -> 
         repaired=json.dumps(report.counts.repaired, sort_keys=True),
         ingested_at=ingested_at,
         run_id=run_id,
+        erased=report.counts.erased,
     )
 
 

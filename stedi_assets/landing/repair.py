@@ -48,7 +48,7 @@ def entries_corrected(ledger: Ledger, published: Mapping[Kind, PublishedRows]) -
             corrected[path] = replace(
                 entry,
                 identity=UNKNOWN if entry.retracted_at is None else entry.identity,
-                records=landed + quarantined,
+                records=landed + quarantined + (entry.erased or 0),
                 landed=landed,
                 quarantined=quarantined,
                 ingested_at=max(

@@ -104,7 +104,9 @@ def retract(lake: Lake, retractions: Sequence[Retraction], who: str, why: str) -
         of_source = [item for item in retractions if item.entry.source == source]
         _delete_rows(lake, source, of_source, run_id)
         settled = [
-            replace(entry, records=len(item.kept), landed=len(item.kept), quarantined=0, run_id=run_id)
+            replace(
+                entry, records=len(item.kept), landed=len(item.kept), quarantined=0, erased=0, run_id=run_id
+            )
             for entry, item in zip(told, retractions, strict=True)
             if item in of_source
         ]

@@ -1,15 +1,17 @@
-"""Erasure of a person from raw files, tables, staged leftovers and history; a fault at any point loses nothing.
+"""Erasure of people from raw files, tables, staged leftovers and history; a fault at any point loses nothing.
 
-The order makes it safe to begin again. Customer records go last, since they say which devices are the person's. Raw
+The order makes it safe to begin again. The register of erasures goes first, so that no run brings anybody back, and so
+that a repetition knows who is to go. Customer records go last, since they say which devices are the people's. Raw
 files go before tables, since tables are made of them. History goes when no table needs it. Whose a record is belongs
 in ``person``; the caller says how the graph is run.
 """
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -18,17 +20,30 @@ from pyiceberg.expressions import And, BooleanExpression, EqualTo, In, Or
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.errors import StediError
+from stedi_assets.lake.erasures import Entry, ErasedPerson, Register, enter, finish, read_register
+from stedi_assets.lake.lineage import ERASURES
 from stedi_assets.lake.maintenance import Removed, delete, erase_history, unreferenced
-from stedi_assets.lake.publication import RUN_ID, Staged, publish
+from stedi_assets.lake.publication import RUN_ID, Staged, compare_and_set, publish
 from stedi_assets.landing import ledger
 from stedi_assets.landing.files import list_landing
-from stedi_assets.privacy.findings import Findings, findings_of, landing_files, nameless_records
-from stedi_assets.privacy.person import Person, identify, identity_columns, rows
-from stedi_assets.privacy.raw_files import mentions, rewrite
+from stedi_assets.privacy.findings import (
+    Findings,
+    delivered_again,
+    findings_of,
+    landing_files,
+    nameless_records,
+)
+from stedi_assets.privacy.person import People, identify, identity_columns, newest_snapshot, rows
+from stedi_assets.privacy.raw_files import rewrite
+from stedi_assets.privacy.search import search
+from stedi_assets.records.erased import Marks, mark, without_erased
+from stedi_assets.records.identity import person_of
 from stedi_assets.sources import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from pyiceberg.table import Table
 
     from stedi_assets.lake.lake import Lake
     from stedi_assets.records.source import Parsed
@@ -38,7 +53,7 @@ _KINDS = ("landing", "quarantine")
 
 
 class ErasureError(StediError):
-    """A person cannot be erased wholly; the message says why and what to do, and names nobody."""
+    """People cannot be erased wholly; the message says why and what to do, and names nobody."""
 
 
 @dataclass(frozen=True)
@@ -46,93 +61,170 @@ class Erasure:
     """What was erased, and which files somebody should look at.
 
     Attributes:
-        found: What the lake had of the person.
+        run_id: The pass.
+        finished_at: When it came to its end, epoch ms UTC.
+        found: What the lake had of the people.
+        found_of: What it had of each, by the person.
         history: Snapshots and files deleted.
-        mentions: How often files in landing folders still name the person, by path: in records of others, or in a
-            file that no run reads.
-        nameless: Quarantined customer records that name nobody and may be the person's, by landing file.
-        unreadable: Landing files that cannot be read and may hold records of the person.
+        mentions: How often files in landing folders still name one of the people, by path: in records of others, or in
+            a file that no run reads.
+        nameless: Quarantined customer records that name nobody and may be somebody's of them, by landing file.
+        unreadable: Files in landing folders that cannot be read or searched and may hold records of the people.
     """
 
+    run_id: str
+    finished_at: int
     found: Findings
+    found_of: Mapping[str, Findings] = field(repr=False)
     history: Removed
     mentions: dict[str, int]
     nameless: dict[str, int]
     unreadable: list[str]
 
 
-def survey(lake: Lake, settings: Settings, email: str) -> Findings:
-    """Count what the published tables have of a person; changes nothing.
+def survey(lake: Lake, settings: Settings, emails: Collection[str]) -> Findings:
+    """Count what the published tables have of people; changes nothing.
 
     Args:
         lake: The lake.
         settings: Has the key of pseudonyms.
-        email: The person's e-mail, in any spelling.
+        emails: The people's e-mails, in any spelling.
 
     Raises:
         LakeError: A data file of a table is missing or damaged.
         SchemaError: Another version of this package made the lake.
         SettingsError: The settings have another key than the lake's pseudonyms.
     """
-    return findings_of(lake, identify(lake, settings, email))
+    return findings_of(lake, identify(lake, settings, emails))[0]
 
 
-def forget(lake: Lake, settings: Settings, email: str, refresh: Callable[[], None]) -> Erasure:
-    """Erase a person from the lake. Nothing else may write to it meanwhile; may be called again after any fault.
+def is_unfinished(lake: Lake, emails: Collection[str]) -> bool:
+    """Whether an erasure of one of the people began and did not come to its end."""
+    register = read_register(lake)
+    entries = (entry for email in emails for entry, _ in register.of(person_of(email)))
+    return any(entry.run_id not in register.finished for entry in entries)
+
+
+def forget(lake: Lake, settings: Settings, emails: Collection[str], refresh: Callable[[], None]) -> Erasure:
+    """Erase people from the lake. Nothing else may write to it meanwhile; may be called again after any fault.
 
     Args:
         lake: The lake.
         settings: Has the key of pseudonyms.
-        email: The person's e-mail, in any spelling.
+        emails: The people's e-mails, in any spelling.
         refresh: Reads new and changed landing files and brings every table up to date, or raises.
 
     Raises:
         RewriteError: A raw file cannot be rewritten.
-        ErasureError: A record of the person holds others back, or another run wrote to the lake meanwhile.
+        ErasureError: A record of the people holds others back, or another run wrote to the lake meanwhile.
         LakeError, SchemaError, SettingsError: As ``survey`` does.
     """
     # From here on the tables say where everything is.
     refresh()
-    person = identify(lake, settings, email)
-    _require_records_of_one_person(lake, person)
-    found = findings_of(lake, person)
-    _delete_leftovers(lake, person)
+    people = identify(lake, settings, emails)
+    _require_records_of_nobody_else(lake, people)
+    found, *each = findings_of(lake, people, *map(people.one, people.owned))
+    found_of = dict(zip(people.owned, each, strict=True))
+    run_id = f"forget-{uuid.uuid4()}"
+    register = _registered(lake, people, found_of, run_id)
+    _delete_leftovers(lake, people)
     # Asked once, since rewriting makes files look unread.
     readable = {source: landing_files(lake, source)[0] for source in SOURCES}
+    doomed = _Doomed(people, register.marks())
     # Customers last. A record that names nobody is found by its device, and whose the device is only the others say.
     for source in (source for source in SOURCES if source != "customer"):
-        _erase_source(lake, source, person, readable[source])
-    _erase_source(lake, "customer", person.by_device_alone(), readable["customer"])
-    _erase_source(lake, "customer", person, readable["customer"])
+        _erase_source(lake, source, doomed, readable[source], run_id)
+    nameless = _Doomed(people.by_device_alone(), ())
+    _erase_source(lake, "customer", nameless, readable["customer"], run_id)
+    _erase_source(lake, "customer", doomed, readable["customer"], run_id)
     refresh()
     history = sum((erase_history(lake, name) for name in CONTRACTS), Removed())
-    if left := findings_of(lake, person).rows:
+    if left := [*findings_of(lake, people)[0].rows, *delivered_again(lake)]:
         raise ErasureError(
-            f"rows are left in {', '.join(left)}: another run wrote to the lake meanwhile; let it end, then run this "
-            "again"
+            f"records are left in {', '.join(left)}: a run or a delivery wrote to the lake meanwhile; let it end, then "
+            "run this again"
         )
-    unreadable = [path for source in SOURCES for path in landing_files(lake, source)[1]]
-    return Erasure(found, history, mentions(lake, email), nameless_records(lake), unreadable)
+    unread = {path for source in SOURCES for path in landing_files(lake, source)[1]}
+    searched = search(lake, people.persons)
+    _finish(lake, people, register)
+    return Erasure(
+        run_id=run_id,
+        finished_at=_now(),
+        found=found,
+        found_of=found_of,
+        history=history,
+        mentions=searched.mentions,
+        nameless=nameless_records(lake),
+        unreadable=sorted(unread.union(searched.unsearched)),
+    )
 
 
-def _require_records_of_one_person(lake: Lake, person: Person) -> None:
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _finish(lake: Lake, people: People, register: Register) -> None:
+    """Say of the entries of these people that their erasure is done, unless an entry has others, too."""
+    for entry in register.entries:
+        marks = {mark(entry.salt, person) for person in people.owned}
+        if entry.run_id not in register.finished and {one.person for one in entry.people} <= marks:
+            finish(lake, entry)
+
+
+def _registered(lake: Lake, people: People, found_of: Mapping[str, Findings], run_id: str) -> Register:
+    """Enter the people of whom the lake has records, or who were never entered, and read the register.
+
+    Records of whom the tables know nothing may be in a file that nobody can read yet, or in a backup.
+    """
+    register = read_register(lake)
+    going = {person: found for person, found in found_of.items() if found.rows or not register.of(person)}
+    if not going:
+        return register
+    salt = register.salt
+    # A snapshot may be dated a little later than it was read. It is from before all the same.
+    erased_at = max(_now(), newest_snapshot(lake, people) + 1)
+    entered = []
+    for person, found in going.items():
+        own = people.one(person)
+        devices, shared = (
+            tuple(sorted(mark(salt, device) for device in some)) for some in (own.devices, own.shared_devices)
+        )
+        counts = {"rows": sum(found.rows.values()), "files": len(found.records)}
+        entered.append(ErasedPerson(mark(salt, person), devices, shared, **counts))
+    enter(lake, Entry(run_id, erased_at, salt, tuple(entered)))
+    register = read_register(lake)
+    _announce(lake, register)
+    return register
+
+
+def _announce(lake: Lake, register: Register) -> None:
+    """Have the sensor look again, should this process die: it looks closer only where files or tables have changed."""
+
+    def change(table: Table) -> None:
+        with table.transaction() as transaction:
+            transaction.set_properties({ERASURES: str(register.version)})
+
+    compare_and_set(lake, CONTRACTS["customer_landing"], change)
+
+
+def _require_records_of_nobody_else(lake: Lake, people: People) -> None:
     """Refuse to erase a record that may be of others, too: it would be lost, and its withdrawal with it.
 
     Raises:
-        ErasureError: A quarantined record names the person together with others, or with a device of others, whose
-            readings it withholds.
+        ErasureError: A quarantined record names one of the people together with others, or with a device of others,
+            whose readings it withholds.
     """
     paths: set[str] = set()
     for table in (f"{source}_quarantine" for source in SOURCES):
         for batch in rows(lake, table):
             # White space within an address may be a slip, so that the record names the person with it and without it.
-            person_named = pl.element().str.replace_all(r"\s", "") == pl.lit(person.person, pl.String)
-            own_device = pl.element().is_in(list(person.devices))
+            person_named = pl.element().str.replace_all(r"\s", "").is_in(people.persons)
+            own_device = pl.element().is_in(list(people.devices))
             of_others = ~(
                 pl.col("persons").list.eval(person_named).list.all()
                 & pl.col("devices").list.eval(own_device).list.all()
             )
-            paths.update(person.rows_of(batch).filter(of_others)["source_file"])
+            paths.update(people.rows_of(batch).filter(of_others)["source_file"])
     if paths:
         raise ErasureError(
             f"{', '.join(sorted(paths))}: a quarantined record names the person together with others, or a device of "
@@ -140,33 +232,49 @@ def _require_records_of_one_person(lake: Lake, person: Person) -> None:
         )
 
 
-def _delete_leftovers(lake: Lake, person: Person) -> None:
-    """Delete what runs staged of the person and never published, and files that are too broken to tell."""
+def _delete_leftovers(lake: Lake, people: People) -> None:
+    """Delete what runs staged of the people and never published, and files that are too broken to tell."""
     for name in filter(identity_columns, CONTRACTS):
         staged = [file for file in unreferenced(lake, name) if file.path.endswith(".parquet")]
-        delete(lake, [file for file in staged if _may_hold(lake, name, file.path, person)])
+        delete(lake, [file for file in staged if _may_hold(lake, name, file.path, people)])
 
 
-def _may_hold(lake: Lake, table: str, path: str, person: Person) -> bool:
-    """Whether a staged file may hold rows of the person: it does, or it cannot be read as a file of the table."""
+def _may_hold(lake: Lake, table: str, path: str, people: People) -> bool:
+    """Whether a staged file may hold rows of the people: it does, or it cannot be read as a file of the table."""
     try:
         with lake.filesystem.open(path) as stream:
-            return not person.rows_of(pl.read_parquet(stream, columns=identity_columns(table))).is_empty()
+            return not people.rows_of(pl.read_parquet(stream, columns=identity_columns(table))).is_empty()
     except (OSError, pl.exceptions.PolarsError):
         return True
 
 
-def _erase_source(lake: Lake, source: str, person: Person, readable: Collection[str]) -> None:
-    """Take the person's records out of a source's raw files, and out of its tables where no such file can be read."""
+@dataclass(frozen=True, repr=False)
+class _Doomed:
+    """Whose records go from raw files: those of the people, and of who was erased before and is delivered again."""
+
+    people: People
+    marks: tuple[Marks, ...]
+
+    def positions(self, parsed: Parsed) -> set[int]:
+        """Positions of their records in a file, told by the columns that the reader stores, too."""
+        kept = without_erased(parsed, self.marks, _now())
+        found: set[int] = set()
+        for frame, left in ((parsed.landed, kept.landed), (parsed.quarantined, kept.quarantined)):
+            found.update(self.people.rows_of(frame)["source_position"])
+            found.update(set(frame["source_position"]).difference(left["source_position"]))
+        return found
+
+
+def _erase_source(lake: Lake, source: str, doomed: _Doomed, readable: Collection[str], run_id: str) -> None:
+    """Take records out of a source's raw files, and out of its tables where no such file can be read."""
     taken_back = {path for path, entry in ledger.read_entries(lake, source).items() if entry.retracted_at}
     # A run reads these again when they are rewritten. It does not read a file that was taken back.
     readable = set(readable) - taken_back
     files = {file.path: file for file in list_landing(lake, source).files if file.path in readable}
-    run_id = f"forget-{uuid.uuid4()}"
-    to_rewrite = set()
+    to_rewrite = {path for path in delivered_again(lake) if path in files}
     for kind in _KINDS:
         unreadable: dict[str, list[int]] = {}
-        for path, position in _places(lake, f"{source}_{kind}", person):
+        for path, position in _places(lake, f"{source}_{kind}", doomed.people):
             if path in files:
                 to_rewrite.add(path)
             else:
@@ -177,12 +285,12 @@ def _erase_source(lake: Lake, source: str, person: Person, readable: Collection[
     entries = ledger.read_entries(lake, source)
     ledger.amend(lake, [replace(entries[path], identity=ledger.ERASED) for path in sorted(to_rewrite)])
     for path in sorted(to_rewrite):
-        rewrite(lake, source, files[path], lambda parsed: _positions(parsed, person))
-    _rewrite_unread(lake, source, person, taken_back)
+        rewrite(lake, source, files[path], doomed.positions)
+    _rewrite_unread(lake, source, doomed, taken_back)
 
 
-def _rewrite_unread(lake: Lake, source: str, person: Person, paths: Collection[str]) -> None:
-    """Take the person's records out of files that were taken back; they stay taken back.
+def _rewrite_unread(lake: Lake, source: str, doomed: _Doomed, paths: Collection[str]) -> None:
+    """Take records out of files that were taken back; they stay taken back.
 
     No table says whose records are in such a file, so that every one of them is looked through.
     """
@@ -194,22 +302,16 @@ def _rewrite_unread(lake: Lake, source: str, person: Person, paths: Collection[s
     ]
     ledger.amend(lake, [replace(entries[file.path], identity=ledger.ERASED) for file in files])
     for file in files:
-        rewrite(lake, source, file, lambda parsed: _positions(parsed, person))
+        rewrite(lake, source, file, doomed.positions)
     rewritten = {file.path for file in files}
     now = [file for file in list_landing(lake, source).files if file.path in rewritten]
     ledger.amend(lake, [replace(entries[file.path], identity=file.identity) for file in now])
 
 
-def _places(lake: Lake, table: str, person: Person) -> Iterator[tuple[str, int]]:
-    """File and position of each of the person's records in a landing or quarantine table."""
+def _places(lake: Lake, table: str, people: People) -> Iterator[tuple[str, int]]:
+    """File and position of each of the people's records in a landing or quarantine table."""
     for batch in rows(lake, table):
-        yield from person.rows_of(batch).select("source_file", "source_position").iter_rows()
-
-
-def _positions(parsed: Parsed, person: Person) -> set[int]:
-    """Positions of the person's records in a file, told by the columns that the reader stores, too."""
-    frames = (parsed.landed, parsed.quarantined)
-    return {position for frame in frames for position in person.rows_of(frame)["source_position"]}
+        yield from people.rows_of(batch).select("source_file", "source_position").iter_rows()
 
 
 def _delete_rows(lake: Lake, table: str, positions: Mapping[str, list[int]], run_id: str) -> None:
@@ -250,7 +352,7 @@ def _settle_ledger(lake: Lake, source: str, readable: Collection[str]) -> None:
                 replace(
                     entry,
                     identity=ledger.ERASED,
-                    records=landed + quarantined,
+                    records=landed + quarantined + (entry.erased or 0),
                     landed=landed,
                     quarantined=quarantined,
                     run_id=next(iter(out_of_step), entry.run_id),

@@ -23,6 +23,7 @@ class Counts:
         records: Records found by the scan of the text.
         landed: Records written as landed.
         quarantined: Records written as quarantined.
+        erased: Records of people who were erased, which are not kept.
         repaired: Repairs by kind.
         drift: Records with an unknown field, by the field's name.
         reasons: Quarantined records by reason.
@@ -32,6 +33,7 @@ class Counts:
     records: int = 0
     landed: int = 0
     quarantined: int = 0
+    erased: int = 0
     repaired: Counter[str] = field(default_factory=Counter)
     drift: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -48,6 +50,7 @@ class Counts:
             records=parsed.records,
             landed=parsed.landed.height,
             quarantined=parsed.quarantined.height,
+            erased=parsed.erased,
             repaired=Counter(parsed.repaired),
             drift=Counter(parsed.drift),
             reasons=Counter(dict(by_reason.select("reasons", "count").iter_rows())),
@@ -66,6 +69,7 @@ class Counts:
             records=self.records + other.records,
             landed=self.landed + other.landed,
             quarantined=self.quarantined + other.quarantined,
+            erased=self.erased + other.erased,
             repaired=self.repaired + other.repaired,
             drift=self.drift + other.drift,
             reasons=self.reasons + other.reasons,

@@ -27,6 +27,7 @@ from stedi_assets.records.counts import Counts
 from stedi_assets.records.csv_rows import CsvReader
 from stedi_assets.records.cuts import first_cut
 from stedi_assets.records.envelope import head_of
+from stedi_assets.records.erased import Marks, without_erased
 from stedi_assets.records.json_reader import JsonReader
 from stedi_assets.records.staging import Staging
 
@@ -138,6 +139,7 @@ class ReadPlan:
         landed_folder: Where landed rows are staged.
         quarantined_folder: Where quarantined records are staged.
         ingested_at: Epoch ms UTC.
+        erased: Whose records are not kept.
         sizes: How much is taken at a time.
     """
 
@@ -147,6 +149,7 @@ class ReadPlan:
     landed_folder: str
     quarantined_folder: str
     ingested_at: int
+    erased: tuple[Marks, ...] = ()
     sizes: Sizes = SIZES
 
 
@@ -163,7 +166,8 @@ def run_task(plan: ReadPlan, ranges: tuple[FileRange, ...]) -> TaskReport:
         report = RangeReport(file_range.file)
         landed_of_piece, quarantined_of_piece = landed.part(), quarantined.part()
         try:
-            for parsed in _parsed(plan, file_range, filesystem):
+            for delivered in _parsed(plan, file_range, filesystem):
+                parsed = without_erased(delivered, plan.erased, plan.ingested_at)
                 report.counts += Counts.of(parsed)
                 landed_of_piece.add(_with_provenance(parsed.landed, plan, file_range))
                 quarantined_of_piece.add(_with_provenance(parsed.quarantined, plan, file_range))

@@ -138,6 +138,7 @@ class Parsed:
         records: records found by the lexical scan of the text, never by the parser.
         repaired: counts by kind, see ``REPAIRS``; repairs of values count only in records that could be read.
         drift: unknown field name -> records that had it; names unlike a field's are "(other)".
+        erased: records of people who were erased, in neither frame; see ``erased.py``.
 
     ``source_position`` is the byte offset of the record's first byte in the text of the file: unpacked, in UTF-8.
     """
@@ -147,3 +148,4 @@ class Parsed:
     records: int
     repaired: dict[str, int] = field(default_factory=dict)
     drift: dict[str, int] = field(default_factory=dict)
+    erased: int = 0

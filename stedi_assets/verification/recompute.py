@@ -21,11 +21,30 @@ if TYPE_CHECKING:
 
 # What decides about a customer snapshot; the other columns only tell equal snapshots apart.
 _DECIDES = {"person", "device", "lastUpdateDate", "shareWithResearchAsOfDate"}
+# Records that hold back: those that nobody can read, and whoever was erased, as of just before the erasure. A device
+# of somebody who was erased may be anybody's, until this person is registered with it anew.
+_UNSETTLED = """
+CREATE TABLE due_unsettled AS
+WITH owner AS (
+    SELECT salt, person, device, sha256(salt || person) AS of_person, sha256(salt || device) AS of_device
+    FROM (SELECT DISTINCT person, device FROM customer_landing) CROSS JOIN (SELECT DISTINCT salt FROM erasures)
+)
+SELECT persons, devices, snapshot_at FROM customer_quarantine
+UNION ALL
+SELECT [owner.person], [], erased.erased_at - 1
+FROM owner INNER JOIN erasures AS erased ON erased.salt = owner.salt AND erased.person = owner.of_person
+UNION ALL
+SELECT if(again.person IS NULL, [], [again.person]), [owner.device], erased.erased_at - 1
+FROM owner
+INNER JOIN erasures AS erased ON erased.salt = owner.salt AND erased.device = owner.of_device
+LEFT JOIN owner AS again
+    ON again.salt = owner.salt AND again.of_device = owner.of_device AND again.of_person = erased.person
+"""
 # Whoever has refused in a newest snapshot, or may have in a record that nobody can read.
 _OUTSIDE = """
 CREATE TABLE due_outside AS
 WITH newest AS (SELECT person, max("lastUpdateDate") AS at FROM customer_landing GROUP BY person),
-named AS (SELECT unnest(persons) AS person, snapshot_at FROM customer_quarantine)
+named AS (SELECT unnest(persons) AS person, snapshot_at FROM due_unsettled)
 SELECT snapshot.person
 FROM customer_landing AS snapshot
 INNER JOIN newest ON newest.person = snapshot.person AND newest.at = snapshot."lastUpdateDate"
@@ -73,7 +92,7 @@ WHERE person IN (SELECT person FROM due_accelerometer_trusted)
 # A device that somebody outside has, or may have by a record that nobody can read.
 _WITHHELD = """
 CREATE TABLE due_withheld AS
-WITH record AS (SELECT row_number() OVER () AS number, persons, devices FROM customer_quarantine),
+WITH record AS (SELECT row_number() OVER () AS number, persons, devices FROM due_unsettled),
 named AS (SELECT number, unnest(persons) AS person FROM record),
 in_doubt AS (
     SELECT number FROM record WHERE len(persons) = 0
@@ -131,7 +150,10 @@ DERIVED = (
 
 
 def compute_due(
-    connection: duckdb.DuckDBPyConnection, policies: Mapping[str, Any], key: bytes | None
+    connection: duckdb.DuckDBPyConnection,
+    policies: Mapping[str, Any],
+    key: bytes | None,
+    erasures: Sequence[tuple[str, str, str | None, int]],
 ) -> None:
     """Compute what each derived table is due to have.
 
@@ -139,14 +161,19 @@ def compute_due(
         connection: Has the landing and quarantine tables.
         policies: The policies under which the published tables were made.
         key: The key of pseudonyms; without it people have their addresses in the place of pseudonyms, in memory.
+        erasures: Salt, mark of a person, mark of a device and time, as ``Register.erasures`` has them.
     """
+    columns = zip(*erasures, strict=True) if erasures else ((), (), (), ())
+    types = {"salt": pa.string(), "person": pa.string(), "device": pa.string(), "erased_at": pa.int64()}
+    arrays = {name: pa.array(column, types[name]) for name, column in zip(types, columns, strict=True)}
+    connection.register("erasures", pa.table(arrays))
     customer = CONTRACTS["customer_trusted"].column_names
     words = {
         "{consent_from_date}": "true" if policies.get("consent_from_date") else "false",
         "{customer}": ", ".join(f'"{name}"' for name in customer),
         "{other_fields}": ", ".join(f'"{name}" ASC NULLS LAST' for name in customer if name not in _DECIDES),
     }
-    for statement in (_OUTSIDE, _TRUSTED, _SINCE, _READINGS, _CURATED, _WITHHELD, _STEPS):
+    for statement in (_UNSETTLED, _OUTSIDE, _TRUSTED, _SINCE, _READINGS, _CURATED, _WITHHELD, _STEPS):
         connection.execute(reduce(lambda text, word: text.replace(*word), words.items(), statement))
     _make_keys(connection, key)
     connection.execute(_MATCHED_ON_TIMESTAMP if policies.get("ml_match") == "timestamp" else _MATCHED)

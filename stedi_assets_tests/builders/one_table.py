@@ -28,3 +28,9 @@ def publish(lake: Lake, generation: int) -> None:
 
 def generations(lake: Lake) -> list[int]:
     return lake.ensure_table(CONTRACT).scan().to_arrow()["timestamp"].to_pylist()
+
+
+def publish_empty(lake: Lake, name: str) -> None:
+    """Publish another table without rows."""
+    contract = CONTRACTS[name]
+    publication.publish(lake, Staged(contract, lake.ensure_table(contract), "", ()), {RUN_ID: "run"})

@@ -1,6 +1,7 @@
 """The command ``stedi forget``: what it shows, asks and answers."""
 
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from typer.testing import CliRunner
 
 from stedi_assets import cli
 from stedi_assets.cli.common import CommandError
+from stedi_assets.lake.erasures import read_register
+from stedi_assets.privacy.certificate import CertificateError
 from stedi_assets.privacy.raw_files import RewriteError
 from stedi_assets.settings import Settings
 from stedi_assets_tests.builders.files import deliver
@@ -66,7 +69,65 @@ def test_it_erases_when_told_so(lake):
     # Of nobody, nothing is asked.
     again = stedi(VIC)
     assert again.exit_code == 0
-    assert again.stdout == "The tables have nothing of this person.\n"
+    assert again.stdout == "The tables have nothing of them.\n"
+
+
+def test_many_are_erased_in_one_pass_each_with_a_certificate(graph, lake, tmp_path):
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    addresses = tmp_path / "addresses.txt"
+    addresses.write_text(f"\ufeff{ANN.upper()}\n\n{VIC}\n", encoding="utf-8")
+    result = stedi(VIC.upper(), "--file", str(addresses), "--yes", "--certificates", str(folder))
+    assert result.exit_code == 0
+    assert holding(lake, ANN, *MARKS) == []
+    assert not any(mark in result.stdout for mark in (ANN, VIC))
+    assert read_register(graph.lake).version == 1
+    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())]
+    assert [f"- Person: {person}\n" in text for person, text in zip((VIC, ANN), texts, strict=True)] == [
+        True,
+        True,
+    ]
+    assert ANN not in texts[0]
+    for text in texts:
+        assert "- accelerometer_landing: 5\n" in text
+        assert "- machine_learning_curated: 5\n" in text
+        assert "- customer/landing/1.json: 1\n" in text
+        assert "## Not searched" in text
+        assert "rows, records in 3 files" in text
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+def test_addresses_come_from_standard_input_and_json_names_nobody(lake):
+    result = stedi("--file", "-", "--yes", "--json", answer=f"{VIC}\n")
+    assert result.exit_code == 0
+    told = json.loads(result.stdout)
+    assert told["erased"] is True
+    assert told["rows"]["customer_landing"] == told["people"] == 1
+    assert not any(mark in result.stdout for mark in MARKS)
+    assert holding(lake, *MARKS) == []
+    assert json.loads(stedi(VIC, "--yes", "--json").stdout)["erased"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "give an address"),
+        ((VIC, "not one"), "one of them is no e-mail address"),
+        ((VIC, "--json"), "--json asks nothing"),
+    ],
+)
+def test_wrong_usage_is_told_and_names_nobody(lake, arguments, told):
+    result = stedi(*arguments)
+    assert result.exit_code == 2
+    assert told in " ".join(result.output.replace("│", " ").split())
+    assert VIC not in result.output
+    assert holding(lake, VIC)
+
+
+def test_a_certificate_is_not_written_into_the_lake(lake):
+    result = stedi(VIC, "--yes", "--certificates", str(lake))
+    assert isinstance(result.exception, CertificateError)
+    assert holding(lake, VIC)
 
 
 def test_what_is_left_to_look_at_has_an_exit_code_of_its_own(lake):
@@ -84,7 +145,7 @@ def test_a_shared_device_is_told_and_why_its_readings_stay(graph, lake):
     deliver(lake, "customer", [customer(serial=VIC_SERIAL)], "shared.json")
     graph.run()
     result = stedi(VIC, "--dry-run")
-    assert "1 of the person's devices have other owners too: their 5 step readings stay" in " ".join(
+    assert "1 of their devices have other owners too: their 5 step readings stay" in " ".join(
         result.stdout.split()
     )
 

@@ -100,7 +100,7 @@ def test_of_two_publications_of_one_state_one_is_refused(graph, sail_engine):
     frame = sail_engine.session.createDataFrame([], contract.spark_schema)
     graph.run("customer_trusted")
     published = graph.table("customer_trusted")
-    staged: Staged = stage(lake, contract, frame, sail_engine, stale, made_from={})
+    staged: Staged = stage(lake, contract, frame, sail_engine, stale, made_from={}, erasures=0)
     with pytest.raises(PublishConflictError, match="customer_trusted"):
         publish(lake, staged, {})
     assert graph.table("customer_trusted") == published

@@ -225,6 +225,39 @@ def _lose_connection(expiry: ExpireSnapshots) -> None:
     raise ConnectionError
 
 
+def make_refs(lake: Lake) -> None:
+    """A tag and a branch that name an old snapshot, and a snapshot that only the branch has."""
+    table = lake.ensure_table(CONTRACT)
+    old = table.current_snapshot().snapshot_id
+    table.manage_snapshots().create_tag(old, "report").create_branch(old, "trial").commit()
+    table.append(table.scan().to_arrow(), branch="trial")
+    table.manage_snapshots().create_tag(table.refresh().refs()["trial"].snapshot_id, "of-trial").commit()
+
+
+@pytest.mark.parametrize("remove", [erase_history, lambda *asked: retain(*asked, keep=NOW, grace=NOW)])
+def test_branches_and_tags_keep_nobody(lake, remove):
+    publish(lake, 1)
+    make_refs(lake)
+    publish(lake, 2)
+    lake.ensure_table(CONTRACT).manage_snapshots().create_tag(
+        lake.snapshot(CONTRACT.name).snapshot_id, "now"
+    ).commit()
+    remove(lake, CONTRACT.name)
+    table = lake.ensure_table(CONTRACT)
+    assert set(table.refs()) == {"main", "now"}
+    assert len(table.snapshots()) == 1
+    assert generations(lake) == [2, 2, 2]
+    assert len(files(lake, ".parquet")) == 1
+
+
+def test_branches_and_tags_stay_as_long_as_their_snapshots(lake):
+    publish(lake, 1)
+    make_refs(lake)
+    publish(lake, 2)
+    assert retain(lake, CONTRACT.name, keep=timedelta(days=7)) == Removed()
+    assert set(lake.ensure_table(CONTRACT).refs()) == {"main", "report", "trial", "of-trial"}
+
+
 def test_history_is_erased_by_the_next_call_if_one_fails(lake, monkeypatch):
     for generation in range(3):
         publish(lake, generation)

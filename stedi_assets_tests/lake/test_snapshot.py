@@ -129,7 +129,7 @@ def test_a_person_is_not_looked_for_in_what_is_left_of_a_table(three_people, dam
     [file] = data_files(three_people.lake, "accelerometer_landing")
     damage(file)
     with pytest.raises(LakeError, match=f"accelerometer_landing: 1 of 1 data files are .*{file}"):
-        erasure.survey(three_people.lake, three_people.settings, VIC)
+        erasure.survey(three_people.lake, three_people.settings, [VIC])
 
 
 class TestALandingTableMadeAnew:

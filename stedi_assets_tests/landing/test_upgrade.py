@@ -88,7 +88,7 @@ def test_a_run_asks_for_the_upgrade_and_changes_nothing(graph):
 
 def test_a_command_that_needs_the_columns_asks_for_the_upgrade(graph):
     with pytest.raises(SchemaError, match="run `stedi upgrade`"):
-        survey(graph.lake, graph.settings, ANN)
+        survey(graph.lake, graph.settings, [ANN])
 
 
 def test_a_step_whose_input_is_of_an_earlier_version_asks_for_that_input(graph):

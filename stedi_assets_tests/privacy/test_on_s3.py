@@ -44,7 +44,7 @@ def test_retention_and_erasure(sail_engine, new_lake, tmp_path):
     assert unreferenced(lake, table.name) == []
     assert graph.rows() == before
 
-    erased = forget(graph.lake, graph.settings, VIC, runs_but_the_first(graph))
+    erased = forget(graph.lake, graph.settings, [VIC], runs_but_the_first(graph))
     assert sum(erased.found.records.values()) == 11
     bucket = downloaded(graph.lake_uri, tmp_path / "bucket")
     assert holding(bucket, *MARKS) == []

@@ -3,16 +3,16 @@
 import polars as pl
 import pytest
 
-from stedi_assets.privacy.person import Person
+from stedi_assets.privacy.person import People
 from stedi_assets.records.identity import person_of
 from stedi_assets.records.mentions import with_mentions
 from stedi_assets_tests.builders.rows import SERIAL
 from stedi_assets_tests.builders.three_people import VIC, VIC_NAME, VIC_SERIAL
 
-PERSON = Person(VIC, devices=frozenset([VIC_SERIAL]), shared_devices=frozenset([SERIAL]))
+PERSON = People({VIC: frozenset([VIC_SERIAL, SERIAL])}, of_others=frozenset([SERIAL]))
 
 
-def is_of(person: Person, text: str) -> bool:
+def is_of(person: People, text: str) -> bool:
     quarantined = pl.DataFrame({"raw_text": [text], "source_position": [0]})
     return person.rows_of(with_mentions(quarantined)).height == 1
 
@@ -72,12 +72,12 @@ def test_a_quarantined_record_is_not_the_persons(text):
 )
 def test_an_address_within_another_is_another_persons(other):
     records = [f'{{"email": "{email}", "phone": {{}}}}' for email in (other, "neill@x.org")]
-    assert [is_of(Person("neill@x.org"), record) for record in records] == [False, True]
-    assert [is_of(Person(person_of(other)), record) for record in records] == [True, False]
+    assert [is_of(People({"neill@x.org": frozenset()}), record) for record in records] == [False, True]
+    assert [is_of(People({person_of(other): frozenset()}), record) for record in records] == [True, False]
 
 
 def test_a_person_of_whom_only_the_address_is_known_is_found_by_that_alone():
-    person = Person(VIC)
+    person = People({VIC: frozenset()})
     assert is_of(person, VIC)
     assert not is_of(person, f'{{"serialNumber": "{VIC_SERIAL}", "ema')
 
@@ -101,7 +101,7 @@ def test_records_that_name_nobody_are_found_by_device_alone():
     ],
 )
 def test_rows_of_other_tables(rows, own):
-    person = Person(VIC, devices=frozenset([VIC_SERIAL]), customer_key="2")
+    person = People({VIC: frozenset([VIC_SERIAL])}, customer_keys={VIC: "2"})
     numbered = pl.DataFrame(rows).with_row_index("number")
     assert person.rows_of(numbered)["number"].to_list() == own
 

@@ -1,13 +1,18 @@
 """Files in landing folders that still name a person."""
 
 import gzip
+import io
+import zipfile
 
 import pytest
 
 from stedi_assets.lake.lake import Lake
-from stedi_assets.privacy.raw_files import mentions
+from stedi_assets.landing.files import list_landing
+from stedi_assets.privacy.raw_files import RewriteError, rewrite
+from stedi_assets.privacy.search import Searched, search
 from stedi_assets.settings import Settings
-from stedi_assets_tests.builders.files import deliver
+from stedi_assets_tests.builders.files import deliver, lines
+from stedi_assets_tests.builders.rows import customer
 from stedi_assets_tests.builders.three_people import VIC
 
 
@@ -30,7 +35,7 @@ from stedi_assets_tests.builders.three_people import VIC
 def test_an_address_is_found_in_any_spelling(tmp_path, text, times):
     deliver(tmp_path, "customer", text, "notes.txt")
     deliver(tmp_path, "accelerometer", gzip.compress(text), "readings.json.gz")
-    found = mentions(Lake(Settings(lake_uri=str(tmp_path))), f" {VIC}")
+    found = search(Lake(Settings(lake_uri=str(tmp_path))), [VIC]).mentions
     expected = {"customer/landing/notes.txt": times, "accelerometer/landing/readings.json.gz": times}
     assert found == {path: count for path, count in expected.items() if count}
 
@@ -38,10 +43,59 @@ def test_an_address_is_found_in_any_spelling(tmp_path, text, times):
 @pytest.mark.parametrize("before", [1024 * 1024 - 30, 2 * 1024 * 1024 - 5])
 def test_an_address_is_found_wherever_a_line_is_cut(tmp_path, before):
     deliver(tmp_path, "customer", b" " * before + VIC.encode() + b" " * 1024 * 1024, "glued.json")
-    assert mentions(Lake(Settings(lake_uri=str(tmp_path))), VIC) == {"customer/landing/glued.json": 1}
+    found = search(Lake(Settings(lake_uri=str(tmp_path))), [VIC])
+    assert found == Searched({"customer/landing/glued.json": 1}, [])
 
 
 def test_an_address_is_found_in_punycode(tmp_path):
     deliver(tmp_path, "customer", b'{"friend": "ann@XN--bcher-kva.org"}', "notes.txt")
-    found = mentions(Lake(Settings(lake_uri=str(tmp_path))), "ann@b\u00fccher.org")
+    found = search(Lake(Settings(lake_uri=str(tmp_path))), ["ann@b\u00fccher.org"]).mentions
     assert found == {"customer/landing/notes.txt": 1}
+
+
+def archive(**members: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return packed.getvalue()
+
+
+HER = VIC.encode()
+ZIP = archive(first=b"nobody", later=b"x" * 5000 + b" " + HER)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "times", "is_searched"),
+    [
+        pytest.param("_backup.zip", ZIP, 1, True, id="a later member of an archive"),
+        pytest.param("_backup.zip", archive(**{VIC: b""}), 1, True, id="the name of a member"),
+        pytest.param("_backup.zip", archive(later=gzip.compress(HER)), 1, True, id="a member packed twice"),
+        pytest.param("_backup.zip", archive(inner=ZIP), 0, False, id="an archive in an archive"),
+        pytest.param("_backup.zip", ZIP[:-30], 0, False, id="an archive that breaks off"),
+        pytest.param("_backup.zip", ZIP.replace(ZIP[90:100], b"0" * 10), 0, False, id="a damaged member"),
+        pytest.param("_old.gz", gzip.compress(HER)[:-9], 0, False, id="a file that breaks off"),
+        pytest.param("_old.parquet", b"PAR1", 0, False, id="what is no text"),
+        pytest.param(f"_of {VIC}.json", b"{}", 1, True, id="the name of a file"),
+        pytest.param("_of vic.tim%40example.org.json", b"{}", 1, True, id="an escaped name of a file"),
+    ],
+)
+def test_a_file_that_no_run_reads_is_searched_or_named(tmp_path, name, content, times, is_searched):
+    deliver(tmp_path, "customer", content, name)
+    path = f"customer/landing/{name}"
+    expected = Searched({path: times} if times else {}, [] if is_searched else [path])
+    assert search(Lake(Settings(lake_uri=str(tmp_path))), [VIC]) == expected
+
+
+def test_what_a_link_names_is_searched_and_is_not_rewritten(tmp_path):
+    outside = tmp_path / "outside.json"
+    outside.write_bytes(lines(customer(VIC)))
+    landing = tmp_path / "lake" / "customer" / "landing"
+    landing.mkdir(parents=True)
+    (landing / "link.json").symlink_to(outside)
+    lake = Lake(Settings(lake_uri=str(tmp_path / "lake")))
+    assert search(lake, [VIC]) == Searched({"customer/landing/link.json": 1}, [])
+    (file,) = list_landing(lake, "customer").files
+    with pytest.raises(RewriteError, match=r"customer/landing/link\.json is a link"):
+        rewrite(lake, "customer", file, lambda _: {0})
+    assert outside.read_bytes() == lines(customer(VIC))
