@@ -19,7 +19,7 @@ from stedi_assets.sources import SOURCES
 from stedi_assets.text import counted, percent, ranked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from stedi_assets.landing.conservation import Accounts
     from stedi_assets.landing.reader import FileReport
@@ -95,13 +95,17 @@ def without_rare_names(fields: Counter[str]) -> Counter[str]:
     return shown
 
 
-def delivery(source: str, reports: Sequence[FileReport], unknown: Sequence[str]) -> CheckOutcome:
+def delivery(
+    source: str, reports: Sequence[FileReport], unknown: Sequence[str], again: Mapping[str, str]
+) -> CheckOutcome:
     """The outcome of ``delivery``: a warning if records are in quarantine, or if files are not read for their names.
 
     Args:
         source: The source.
         reports: What became of the files that were to be read.
         unknown: Paths of the files that nobody knows how to read.
+        again: Files with the content of another file that is there, each with that file. The tables that are made from
+            landing tables have no row twice for them, so that they are told and no warning.
     """
     files = sorted(
         (report for report in reports if report.counts.quarantined),
@@ -114,11 +118,17 @@ def delivery(source: str, reports: Sequence[FileReport], unknown: Sequence[str])
         "records_quarantined": quarantined,
         "percent_quarantined": percent(quarantined, records),
         "files_of_unknown_names": len(unknown),
+        "files_delivered_again": len(again),
     }
+    repeated = [f"{path} is {other} delivered again under another name" for path, other in again.items()]
+    if (unnamed := len(repeated) - _FILES_NAMED) > 0:
+        repeated[_FILES_NAMED:] = [f"{counted(unnamed, 'more file')} were delivered so"]
     if not files and not unknown:
         return CheckOutcome(
             passed=True,
-            sentence=f"No record of this delivery was quarantined ({counted(records, 'record')} read)",
+            sentence="; ".join(
+                [f"No record of this delivery was quarantined ({counted(records, 'record')} read)", *repeated]
+            ),
             metadata=figures,
         )
     named = [_told(source, report) for report in files[:_FILES_NAMED]]
@@ -139,7 +149,7 @@ def delivery(source: str, reports: Sequence[FileReport], unknown: Sequence[str])
         )
     return CheckOutcome(
         passed=False,
-        sentence="; ".join(named),
+        sentence="; ".join([*named, *repeated]),
         metadata=figures,
         severity=dg.AssetCheckSeverity.WARN,
         to_do=" ".join(to_do),

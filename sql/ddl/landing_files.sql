@@ -6,7 +6,7 @@
 CREATE TABLE IF NOT EXISTS stedi_db.landing_files (
     `source_file` string COMMENT 'Path of the landing file, below the lake.',
     `source` string COMMENT 'Source that delivered it.',
-    `identity` string COMMENT 'ETag on S3, size and modification time in a folder.',
+    `identity` string COMMENT 'ETag on S3; in a folder, its size, when it was written and when it was changed.',
     `bytes` bigint COMMENT 'Size of the file as delivered.',
     `records` bigint COMMENT 'Records found by the scan of its text.',
     `landed` bigint COMMENT 'Records in the landing table.',
@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS stedi_db.landing_files (
     `retracted_at` bigint COMMENT 'When it was taken back, epoch ms UTC; no run reads it until its content changes.',
     `retracted_by` string COMMENT 'Who took it back.',
     `retracted_because` string COMMENT 'Why it was taken back.',
-    `erased` bigint COMMENT 'Records of people who were erased, which are in no table; absent if it was ingested before there was a register of erasures.'
+    `erased` bigint COMMENT 'Records of people who were erased, which are in no table; absent if it was ingested before there was a register of erasures.',
+    `digest` string COMMENT 'What its content is known by under another name: ETag on S3, SHA-256 in a folder.'
 )
 LOCATION '${LAKE_URI}/ledger'
 TBLPROPERTIES ('table_type' = 'ICEBERG', 'format' = 'parquet');

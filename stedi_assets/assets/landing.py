@@ -137,7 +137,9 @@ def _outcomes(found: Ingest, kind: Kind, candidate: Candidate, verdict: Audit) -
     return {
         "contract": contract,
         "row_count": row_count,
-        "delivery": delivery(found.source, found.records.reports, found.listing.unknown),
+        "delivery": delivery(
+            found.source, found.records.reports, found.listing.unknown, found.delivered_again
+        ),
     }
 
 

@@ -26,7 +26,7 @@ def ingest_metadata(found: Ingest, kind: Kind) -> dict[str, Any]:
         kind: Which of the two tables.
     """
     files, counts = found.records.reports, found.counts
-    again = [entry for report in found.read if (entry := found.ledger.entries.get(report.file.path))]
+    again = [entry for report in found.read if (entry := found.before(report.file.path))]
     shown: dict[str, Any] = {
         "files_read": len(files),
         "files_ignored": len(found.listing.ignored),
@@ -49,6 +49,8 @@ def ingest_metadata(found: Ingest, kind: Kind) -> dict[str, Any]:
         shown["ignored"] = list(found.listing.ignored[:_FILES_SHOWN])
     if found.gone:
         shown["gone"] = found.gone[:_FILES_SHOWN]
+    if found.moved:
+        shown["moved"] = [f"{before} is {path} now" for path, before in found.moved.items()][:_FILES_SHOWN]
     return shown
 
 

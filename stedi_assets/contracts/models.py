@@ -241,7 +241,9 @@ class LandingFiles(DataFrameModel):
         ),
         description="Source that delivered it.",
     )
-    identity: T.StringType = column(description="ETag on S3, size and modification time in a folder.")
+    identity: T.StringType = column(
+        description="ETag on S3; in a folder, its size, when it was written and when it was changed."
+    )
     bytes: T.LongType = column(description="Size of the file as delivered.")
     records: T.LongType = column(description="Records found by the scan of its text.")
     landed: T.LongType = column(description="Records in the landing table.")
@@ -263,6 +265,10 @@ class LandingFiles(DataFrameModel):
     erased: T.LongType = column(
         description="Records of people who were erased, which are in no table; absent if it was ingested before there "
         "was a register of erasures.",
+        nullable=True,
+    )
+    digest: T.StringType = column(
+        description="What its content is known by under another name: ETag on S3, SHA-256 in a folder.",
         nullable=True,
     )
 

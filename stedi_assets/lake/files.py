@@ -29,12 +29,15 @@ class StoredFile:
         bytes: Its size; of a link, the size of the file that the link names.
         modified: When it was written last, UTC; of a link, when the file that the link names was.
         etag: S3's digest of its content; None in a folder.
+        changed_ns: In a folder, when content, name or owner changed last, epoch ns. A program that sets the time of
+            writing back cannot set this one.
     """
 
     path: str
     bytes: int
     modified: datetime
     etag: str | None = None
+    changed_ns: int | None = None
 
 
 def is_hidden(path: str) -> bool:
@@ -66,7 +69,8 @@ def files_in_folder(root: str) -> Iterator[StoredFile]:
             status = None
         if status is not None and stat.S_ISREG(status.st_mode):
             _require_utf8(entry.path)
-            yield StoredFile(entry.path, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+            modified = datetime.fromtimestamp(status.st_mtime, UTC)
+            yield StoredFile(entry.path, status.st_size, modified, changed_ns=status.st_ctime_ns)
         elif not is_hidden(entry.path.removeprefix(root)):
             raise LakeError(_oddity(entry, status))
 

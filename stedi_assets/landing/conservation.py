@@ -127,5 +127,5 @@ def _unknown_withdrawals(found: Ingest) -> list[str]:
 
 def _records_before(found: Ingest, path: str) -> int:
     """How many records of a file the tables have, unless erasure took them out of the file."""
-    entry = found.ledger.entries.get(path)
+    entry = found.before(path)
     return 0 if entry is None or entry.identity == ERASED else entry.records

@@ -5,9 +5,11 @@ What is in a file belongs in ``records``; which files were read already, in ``le
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from stedi_assets.sources import SOURCES
@@ -35,10 +37,12 @@ class LandingFile:
     Attributes:
         path: Path below the lake.
         size: Bytes, as delivered.
-        identity: Changes when the content does: the ETag on S3, size and modification time in a folder.
+        identity: Changes when the content does: the ETag on S3; in a folder, the size, when it was written and when it
+            was changed. The number of its inode is left out, since some network file systems give others each time.
         modified: When it was written last, UTC.
         is_csv: Whether it is CSV by its name, or JSON; None if only what is in the file says so.
         is_packed: Whether it is compressed by its name. How, and whether it is, its first bytes say.
+        local: Its path on this machine; None on S3.
     """
 
     path: str
@@ -47,6 +51,21 @@ class LandingFile:
     modified: datetime
     is_csv: bool | None
     is_packed: bool
+    local: str | None = None
+
+    @cached_property
+    def digest(self) -> str | None:
+        """What is the same for the same content: the ETag on S3; a file in a folder is read for it, once.
+
+        None if the file cannot be read.
+        """
+        if self.local is None:
+            return self.identity
+        try:
+            with Path(self.local).open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:
+            return None
 
 
 @dataclass(frozen=True)
@@ -128,8 +147,9 @@ def landing_file(path: str, stored: StoredFile, below: str = "") -> LandingFile 
     return LandingFile(
         path=path,
         size=stored.bytes,
-        identity=stored.etag or f"{stored.bytes}-{stored.modified.timestamp():.6f}",
+        identity=stored.etag or f"{stored.bytes}-{stored.modified.timestamp():.6f}-{stored.changed_ns}",
         modified=stored.modified,
         is_csv=extension in _CSV if has_extension else None,
         is_packed=is_packed,
+        local=None if stored.etag else stored.path,
     )

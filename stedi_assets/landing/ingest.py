@@ -16,6 +16,7 @@ from stedi_assets.lake.erasures import Register, read_register, require_entries
 from stedi_assets.lake.lineage import erasures_of, version_of
 from stedi_assets.lake.publication import Staged, new_folder
 from stedi_assets.lake.snapshot import read_snapshot, require_files, snapshot_of
+from stedi_assets.landing.contents import recognise, take_digests
 from stedi_assets.landing.files import Listing, list_landing
 from stedi_assets.landing.ledger import Entry, Kind, Ledger, amend, entry_of, publisher, read_ledger
 from stedi_assets.landing.reader import FileReport, StagedRecords, read_landing_files
@@ -24,7 +25,7 @@ from stedi_assets.records.counts import Counts
 from stedi_assets.records.read_task import ReadPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from pyiceberg.table import Table
 
@@ -47,6 +48,8 @@ class Ingest:
         records: What became of the files that were to be read.
         ledger: The ledger as it was.
         other_entries: Entries of the files that the run did not read, corrected.
+        recognised: Paths of files that were known by their content and not read; the ledger has their entries anew.
+        moved: For each file that was read and has another name now, the name that it had.
         agrees: Whether the ledger agrees with each of the two tables.
         staged: What is to be published as each of the two tables.
     """
@@ -58,6 +61,8 @@ class Ingest:
     records: StagedRecords
     ledger: Ledger
     other_entries: Mapping[str, Entry]
+    recognised: Collection[str]
+    moved: Mapping[str, str]
     agrees: Mapping[Kind, bool]
     staged: Mapping[Kind, Staged]
 
@@ -71,6 +76,22 @@ class Ingest:
         """Paths of files that disappeared; their rows stay."""
         present = {file.path for file in self.listing.files}
         return [path for path in self.other_entries if path not in present]
+
+    def before(self, path: str) -> Entry | None:
+        """What the ledger had of a file that was read, under whatever name."""
+        return self.ledger.entries.get(path) or self.ledger.entries.get(self.moved.get(path, ""))
+
+    @property
+    def delivered_again(self) -> dict[str, str]:
+        """Files that were read and have the content of another file, which is there, too: each with that file."""
+        gone = set(self.gone)
+        first = {entry.digest: path for path, entry in self.other_entries.items() if path not in gone}
+        again = {}
+        for report in self.read:
+            path, digest = report.file.path, report.file.digest
+            if digest and report.file.size and first.setdefault(digest, path) != path:
+                again[path] = first[digest]
+        return again
 
     @property
     def counts(self) -> Counts:
@@ -98,7 +119,7 @@ class Ingest:
             tables = {kind: self.lake.ensure_table(_contract(self.source, kind)) for kind in published}
             return any(version_of(tables[kind].current_snapshot()) != at for kind, at in published.items())
 
-        return amend(self.lake, self._entries(run_id), unless=is_overtaken)
+        return amend(self.lake, self._entries(run_id), without=self.moved.values(), unless=is_overtaken)
 
     def _entries(self, run_id: str) -> list[Entry]:
         """The entries that this run changes: of files that it read, and of files that disappeared or came back."""
@@ -113,7 +134,7 @@ class Ingest:
                 entry
                 for entry in marked
                 if entry != self.ledger.entries.get(entry.source_file)
-                or entry.source_file in self.ledger.repeated
+                or entry.source_file in {*self.ledger.repeated, *self.recognised}
             ),
         ]
 
@@ -132,8 +153,10 @@ def ingest(
     """
     began = time.time_ns() // 1_000_000
     register = _register(lake)
-    listing = list_landing(lake, source)
     ledger = read_ledger(lake, source)
+    listing = list_landing(lake, source)
+    known = recognise(ledger, listing)
+    ledger = replace(ledger, entries={**ledger.entries, **known.entries})
     agrees = {kind: ledger.agrees_with(base[kind]) for kind in KINDS}
     entries = _corrected(lake, engine, base, ledger, [kind for kind in KINDS if not agrees[kind]])
     agrees = {kind: agrees[kind] and not full_refresh for kind in KINDS}
@@ -144,6 +167,7 @@ def ingest(
         or not entry.has(file)
         or (full_refresh and entry.retracted_at is None)
     ]
+    take_digests(pending)
     plan = _plan(lake, source, began, register)
     records = read_landing_files(plan, pending, engine, relist=partial(list_landing, lake, source))
     read = {report.file.path for report in records.reports if report.failure is None}
@@ -151,14 +175,16 @@ def ingest(
         # Only rows of files that cannot be read again are looked for: where there are none, a table is made anew
         # although its data files are lost.
         entries = _corrected(lake, engine, base, ledger, KINDS)
-    other_entries = {path: entry for path, entry in entries.items() if path not in read}
+    moved = {path: before for path, before in known.moved.items() if path in read}
+    replaced = read.union(moved.values())
+    other_entries = {path: entry for path, entry in entries.items() if path not in replaced}
     staged = {
         kind: Staged(
             _contract(source, kind),
             base[kind],
             plan.landed_folder if kind == "landing" else plan.quarantined_folder,
             records.landed_files if kind == "landing" else records.quarantined_files,
-            replaces=rows_replaced(read, entries, other_entries, agrees=agrees[kind]),
+            replaces=rows_replaced(replaced, entries, other_entries, agrees=agrees[kind]),
             erasures=register.version,
         )
         for kind in KINDS
@@ -167,7 +193,19 @@ def ingest(
         # The two tables are published one after the other, and a record that was repaired or broken moves between them.
         awaits = {f"{source}_quarantine": version_of(base["quarantine"].current_snapshot())}
         staged["landing"] = replace(staged["landing"], awaits=awaits)
-    return Ingest(lake, source, began, listing, records, ledger, other_entries, agrees, staged)
+    return Ingest(
+        lake,
+        source,
+        began,
+        listing,
+        records,
+        ledger,
+        other_entries,
+        known.entries,
+        moved,
+        agrees,
+        staged,
+    )
 
 
 def _register(lake: Lake) -> Register:

@@ -54,13 +54,22 @@ class Entry:
     retracted_by: str | None = None
     retracted_because: str | None = None
     erased: int | None = None
+    digest: str | None = None
 
     def has(self, file: LandingFile) -> bool:
         """Whether the file was read as it is now, or was taken back as it is now.
 
-        Erasure changes a file that was taken back, and gives nothing of it back.
+        A file in a folder whose times alone differ is read for its digest. Erasure changes a file that was taken back,
+        and gives nothing of it back. An earlier version, which took no digest, entered what the identity of a file in a
+        folder begins with.
         """
-        return self.identity == file.identity or (self.retracted_at is not None and self.identity == ERASED)
+        if self.identity == file.identity or (self.retracted_at is not None and self.identity == ERASED):
+            return True
+        if self.identity in {UNKNOWN, ERASED} or self.bytes != file.size:
+            return False
+        if self.digest is None:
+            return file.identity.startswith(f"{self.identity}-")
+        return self.digest == file.digest
 
     def rows(self, kind: Kind) -> int:
         """Rows of the file in the landing or in the quarantine table."""
@@ -122,6 +131,7 @@ def entry_of(report: FileReport, source: str, ingested_at: int, run_id: str) -> 
         ingested_at=ingested_at,
         run_id=run_id,
         erased=report.counts.erased,
+        digest=report.file.digest,
     )
 
 
@@ -151,12 +161,19 @@ def read_entries(lake: Lake, source: str) -> Mapping[str, Entry]:
     return read_ledger(lake, source).entries
 
 
-def amend(lake: Lake, entries: Collection[Entry], *, unless: Callable[[], bool] = lambda: False) -> bool:
+def amend(
+    lake: Lake,
+    entries: Collection[Entry],
+    *,
+    without: Collection[str] = (),
+    unless: Callable[[], bool] = lambda: False,
+) -> bool:
     """Put entries in the place of all entries that their files have, in one commit.
 
     Args:
         lake: The lake.
         entries: At most one a file.
+        without: Paths of files whose entries go, since the files have other names now.
         unless: Asked after the ledger was loaded, each time before a commit: whether to write nothing after all.
 
     Returns:
@@ -182,7 +199,7 @@ def amend(lake: Lake, entries: Collection[Entry], *, unless: Callable[[], bool] 
         with table.transaction() as transaction:
             add_columns(transaction, _CONTRACT)
             if table.current_snapshot() is not None:
-                transaction.delete(In(term="source_file", literals=paths))
+                transaction.delete(In(term="source_file", literals=paths.union(without)))
             transaction.append(rows)
         return True
 

@@ -118,7 +118,7 @@ def rows_replaced(
     """Which published rows go: the rows of files that were read again.
 
     Args:
-        read: Paths of files that were read.
+        read: Paths of files that were read, and the former paths of these.
         entries: The ledger as it was.
         other_entries: Entries of all other files that have published rows.
         agrees: Whether table and ledger agree, so that every published row has an entry in ``entries``.

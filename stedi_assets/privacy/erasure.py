@@ -305,7 +305,10 @@ def _rewrite_unread(lake: Lake, source: str, doomed: _Doomed, paths: Collection[
         rewrite(lake, source, file, doomed.positions)
     rewritten = {file.path for file in files}
     now = [file for file in list_landing(lake, source).files if file.path in rewritten]
-    ledger.amend(lake, [replace(entries[file.path], identity=file.identity) for file in now])
+    ledger.amend(
+        lake,
+        [replace(entries[file.path], identity=file.identity, digest=file.digest) for file in now],
+    )
 
 
 def _places(lake: Lake, table: str, people: People) -> Iterator[tuple[str, int]]:

@@ -223,9 +223,7 @@ def _raw(lake: Lake, connection: duckdb.DuckDBPyConnection, source: str) -> Find
     entered = [
         file
         for file in files
-        if (entry := ledger.entries.get(file.path))
-        and entry.identity == file.identity
-        and entry.retracted_at is None
+        if (entry := ledger.entries.get(file.path)) and entry.has(file) and entry.retracted_at is None
     ]
     found = raw_lines.compare(lake, connection, source, entered)
     # Records of people who were erased are in no table.

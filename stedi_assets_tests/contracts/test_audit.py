@@ -38,6 +38,7 @@ LEDGER = {
     "repaired": "{}",
     "run_id": "a run",
     "missing_since": None,
+    "digest": None,
 }
 PAIR = {"customer_key": "0f" * 32}
 # A valid row of every table: of each field, by its name.

@@ -132,3 +132,12 @@ def test_identity_changes_with_size_and_with_a_microsecond_of_time(lake):
     os.utime(path, ns=(nanoseconds, nanoseconds))
     seen.add(list_landing(lake.graph.lake, "accelerometer").files[0].identity)
     assert len(seen) == 3
+
+
+def test_identity_changes_with_content_of_the_same_size_and_time(lake):
+    path = lake.deliver("a.json", lines(reading(1)))
+    was, before = path.stat(), list_landing(lake.graph.lake, "accelerometer").files[0].identity
+    path.write_bytes(lines(reading(2)))
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (was.st_size, was.st_mtime_ns)
+    assert list_landing(lake.graph.lake, "accelerometer").files[0].identity != before
