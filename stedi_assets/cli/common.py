@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Every command, as ``stedi --help`` shows them.
 GROUPS = {
     "Every day": ("dev", "run", "status", "counts", "sql", "quarantine", "upload"),
-    "Look closer": ("tables", "diff", "verify", "doctor"),
+    "Look closer": ("tables", "diff", "rescan", "verify", "doctor"),
     "Look after the lake": (
         "retract",
         "forget",
