@@ -94,6 +94,7 @@ WITH expected (table_name, column_name, data_type) AS (
         ('landing_files', 'retracted_at', 'bigint'),
         ('landing_files', 'retracted_by', 'varchar'),
         ('landing_files', 'retracted_because', 'varchar'),
+        ('landing_files', 'erased', 'bigint'),
         ('landing_files', 'digest', 'varchar'),
         ('customer_trusted', 'customerName', 'varchar'),
         ('customer_trusted', 'email', 'varchar'),
