@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Records that the careful way tries at once. A single bad one costs the conversion of a batch one by one.
 _BATCH = 1024
+# Fewer are converted one by one: a call of polars takes as long as several of them, and odd lines stand alone.
+_WORTHWHILE_OBJECTS = 4
 
 
 def add_plain(outcome: Outcome, text: bytes, starts: np.ndarray[Any, np.dtype[np.int64]]) -> bool:
@@ -77,7 +79,7 @@ def _add_batch(outcome: Outcome, starts: list[int], decode: Callable[[str], Any]
     outcome.repaired["pretty_printed"] += sum(b"\n" in text for text in objects)
     # A newline is never inside a string, as the splitter found them.
     lines = b"\n".join(text.replace(b"\n", b" ") for text in objects)
-    typed = typed_rows(lines, len(objects), outcome.source)
+    typed = typed_rows(lines, len(objects), outcome.source) if len(objects) >= _WORTHWHILE_OBJECTS else None
     if typed is not None:
         outcome.add_typed(typed, starts)
         return
