@@ -79,9 +79,9 @@ def daemon(lake, sail_engine) -> Daemon:
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch) -> SimpleNamespace:
-    """The sensor's clock, by which every file was written a minute ago."""
-    clock = SimpleNamespace(ahead=60.0)
-    monkeypatch.setattr(sensors, "time", SimpleNamespace(time=lambda: time.time() + clock.ahead))
+    """The sensor's clock, by which every file was written a minute ago; it stands still where a test sets ``at``."""
+    clock = SimpleNamespace(ahead=60.0, at=None)
+    monkeypatch.setattr(sensors, "time", SimpleNamespace(time=lambda: clock.at or time.time() + clock.ahead))
     return clock
 
 
@@ -103,8 +103,8 @@ def test_a_cursor_of_an_earlier_version_is_read(daemon):
 
 
 def test_a_file_that_was_written_a_moment_ago_waits_and_the_tick_says_so(daemon, lake, graph, clock):
-    clock.ahead = 0.0
-    deliver(lake, "step_trainer", STEPS[:3], "2.json")
+    written = deliver(lake, "step_trainer", STEPS[:3], "2.json").stat().st_mtime
+    clock.at = written + 1
     deliver(lake, "customer", CUSTOMERS, "2.json")
     os.utime(lake / "customer/landing/2.json", (1_700_000_000, 1_700_000_000))
     # The one file does not wait for the other.
@@ -112,7 +112,7 @@ def test_a_file_that_was_written_a_moment_ago_waits_and_the_tick_says_so(daemon,
     assert requested == BELOW_CUSTOMERS
     graph.run(*requested)
     assert "step_trainer/landing/2.json may be unfinished" in daemon.tick().skip_message
-    clock.ahead = sensors.SETTLED_AFTER_SECONDS
+    clock.at = written + sensors.SETTLED_AFTER_SECONDS
     assert daemon.requested() >= BELOW_STEPS
 
 

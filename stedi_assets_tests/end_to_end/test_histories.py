@@ -8,7 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from stedi_assets.lake import packing
 from stedi_assets_tests.end_to_end.histories import Histories
-from stedi_assets_tests.shares import STABLE, share
+from stedi_assets_tests.shares import STABLE
 
 # What happens in some histories and not in others, and would prove nothing if it never did.
 RARE = (
@@ -32,7 +32,8 @@ RARE = (
 )
 
 
-@pytest.mark.parametrize(("histories", "steps"), share([(2, 6), (60, 20)], (2, 6)))
+@pytest.mark.prove
+@pytest.mark.parametrize(("histories", "steps"), [(2, 6), (60, 20)])
 def test_every_history_ends_as_its_raw_files_say(kept_three_people, monkeypatch, histories, steps):
     """The histories are the same each time. A history that fails is shown step by step, as a program."""
     monkeypatch.setattr(packing, "FEWEST_FILES", 2)

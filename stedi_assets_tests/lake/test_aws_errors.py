@@ -184,7 +184,8 @@ def test_the_sensor_says_what_to_put_right(s3_server, sail_engine):
     repository = build_definitions(graph.settings, sail_engine).get_repository_def()
     resources = repository.get_top_level_resources()
     with (
-        dg.build_sensor_context(repository_def=repository, resources=resources) as context,
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(instance, repository_def=repository, resources=resources) as context,
         pytest.raises(dg.Failure, match="no bucket no-such-bucket") as raised,
     ):
         repository.get_sensor_def("landing_files_sensor").evaluate_tick(context)

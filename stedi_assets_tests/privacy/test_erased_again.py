@@ -33,6 +33,7 @@ from stedi_assets_tests.builders.three_people import (
     vic,
 )
 from stedi_assets_tests.byte_search import holding
+from stedi_assets_tests.shares import share
 
 LANDING = ("customer_landing", "accelerometer_landing", "step_trainer_landing")
 
@@ -58,7 +59,7 @@ def folder(graph) -> Path:
     return Path(graph.lake_uri)
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=share(["folder", "bucket"], "folder"))
 def anywhere(request, sail_engine, tmp_path) -> Graph:
     """The same in a folder and in a bucket."""
     if request.param == "folder":
