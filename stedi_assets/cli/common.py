@@ -51,15 +51,15 @@ class Commands(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - of Typer's own copy of Click
         """Write all on one screen: no line is empty, and each command has one line."""
-        formatter.write(f"Usage: {ctx.command_path} COMMAND [OPTIONS]    ({self.help})\n")
+        formatter.write(
+            f"Usage: {ctx.command_path} [--version] COMMAND [--lake ADDRESS] [OPTIONS]  ({self.help})\n"
+        )
         width = max(map(len, self.commands))
         for group, names in GROUPS.items():
             commands = [(name, self.commands[name]) for name in names if name in self.commands]
             _write_section(
                 formatter, group, [(name.ljust(width), item.short_help or "") for name, item in commands]
             )
-        # What does not fit on the screen is in the page of commands; the first line has -h.
-        formatter.write("--lake ADDRESS: the lake, else STEDI_LAKE_URI, else data/; --version\n")
 
 
 def _write_section(formatter: Any, heading: str, rows: list[tuple[str, str]]) -> None:  # noqa: ANN401 - as above
@@ -137,7 +137,7 @@ def _show_version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(help="stedi COMMAND -h has options and examples")
+@app.callback(help="-h has examples")
 def stedi(
     lake: Annotated[
         str | None,
