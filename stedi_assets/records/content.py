@@ -179,10 +179,20 @@ def _require_text(head: bytes) -> None:
     for mark, what, remedy in _REFUSED:
         if mark.match(head):
             raise ContentError(f"it holds {what} where JSON or CSV belongs ({remedy})")
+    if _begins_with_a_line_of_text(head):
+        return
     # Some programs fill a file up with zeros.
     controls = len(_CONTROL.findall(head.rstrip(b"\0")))
     if controls > max(_MOST_CONTROLS, len(head) * _MOST_CONTROLS_SHARE):
         raise ContentError(f"it holds binary data where JSON or CSV belongs ({_EXPORT})")
+
+
+def _begins_with_a_line_of_text(head: bytes) -> bool:
+    """Whether the first line may be a record or a header, so that what is behind it is for the reader to tell."""
+    line = re.split(rb"[\r\n]", head.lstrip(), maxsplit=1)[0]
+    # The head may end amid a character.
+    is_text = not _CONTROL.search(line) and line.decode(errors="replace").count("\ufffd") <= 1
+    return is_text and re.search(rb"[{\[,;\t|]", line) is not None
 
 
 class _Text(io.RawIOBase):
