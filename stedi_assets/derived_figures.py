@@ -5,7 +5,6 @@ Counts only, never a value of a row. What blocks or warns belongs in ``derived_c
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -19,13 +18,9 @@ from stedi_assets.transforms import tables
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pyspark.sql import DataFrame
-
     from stedi_assets.checks import Candidate, CheckOutcome
 
     Outcomes = Mapping[str, CheckOutcome]
-
-_SPANS_SHOWN = 12
 
 
 def trusted_customers(candidate: Candidate, outcomes: Outcomes) -> dict[str, Any]:
@@ -109,8 +104,6 @@ def matched_readings(candidate: Candidate, outcomes: Outcomes) -> dict[str, Any]
         F.coalesce(F.sum("readings"), F.lit(0)).alias("readings"),
         F.count(F.lit(1)).alias("moments"),
         F.count_distinct("customer_key").alias("people"),
-        F.min("sensorReadingTime").alias("first"),
-        F.max("sensorReadingTime").alias("last"),
     ).collect()[0]
     matched = ("step_trainer_trusted", "accelerometer_trusted")
     rows = {name: candidate.snapshots.snapshot(name).rows for name in matched}
@@ -128,30 +121,7 @@ def matched_readings(candidate: Candidate, outcomes: Outcomes) -> dict[str, Any]
         "pairs_per_step": round(candidate.rows / (rows["step_trainer_trusted"] or 1), 4),
         "pairs_per_reading": round(candidate.rows / (rows["accelerometer_trusted"] or 1), 4),
         "consent_funnel": _funnel(funnel),
-        **(
-            {"moments_over_time": _over_time(moments, found["first"], found["last"])}
-            if found["moments"]
-            else {}
-        ),
     }
-
-
-def _over_time(moments: DataFrame, first: int, last: int) -> dg.MarkdownMetadataValue:
-    """How many moments of any person lie in each of equal spans of time, from the first to the last, as a picture."""
-    import pyspark.sql.functions as F
-
-    span = (last - first) // _SPANS_SHOWN + 1
-    number = F.floor((F.col("sensorReadingTime") - first) / span).alias("span")
-    found: dict[int, int] = dict(moments.groupBy(number).agg(F.count(F.lit(1))).collect())
-    rows = (
-        (
-            f"{datetime.fromtimestamp((first + each * span) / 1000, UTC):%Y-%m-%d %H:%M:%S}",
-            bar(found.get(each, 0), max(found.values())),
-            f"{found.get(each, 0):,}",
-        )
-        for each in range((last - first) // span + 1)
-    )
-    return dg.MetadataValue.md(markdown_table(("from (UTC)", "", "moments"), rows))
 
 
 def _delivered(candidate: Candidate) -> dict[str, int]:

@@ -59,13 +59,6 @@ def test_the_matched_share_counts_each_reading_once(odd):
     assert shown["percent_matched"] == 41.18
 
 
-def test_moments_are_shown_over_time(good_run):
-    shown = metadata(good_run, "machine_learning_curated")
-    _, _, *spans = str(shown["moments_over_time"]).splitlines()
-    assert sum(int(line.split(" | ")[2].rstrip(" |")) for line in spans) == shown["moments"] > 0
-    assert len(spans) <= 12
-
-
 def test_who_waits_for_quarantine_is_a_figure_of_the_table(odd):
     shown = metadata(odd.run(), "customer_trusted")
     waits = ("people_held_back", "devices_withheld", "records_naming_nobody")
