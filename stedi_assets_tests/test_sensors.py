@@ -112,7 +112,7 @@ def test_a_file_that_was_written_a_moment_ago_waits_and_the_tick_says_so(daemon,
     assert requested == BELOW_CUSTOMERS
     graph.run(*requested)
     assert "step_trainer/landing/2.json may be unfinished" in daemon.tick().skip_message
-    clock.at = written + sensors.SETTLED_AFTER_SECONDS
+    clock.at = written + sensors.SETTLED_AFTER_SECONDS + 1
     assert daemon.requested() >= BELOW_STEPS
 
 

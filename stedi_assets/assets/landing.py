@@ -95,7 +95,8 @@ def landing_assets(source: str) -> dg.AssetsDefinition:
         with computed_again(snapshots, f"{source}_ingest", context.retry_number):
             began = time.monotonic()
             base = {kind: snapshots.base(contract) for kind, contract in tables.items()}
-            found = ingest(snapshots.lake, snapshots.engine, source, base, full_refresh=config.full_refresh)
+            lake, engine, register = snapshots.lake, snapshots.engine, snapshots.register
+            found = ingest(lake, engine, source, base, register, full_refresh=config.full_refresh)
             read = time.monotonic()
             context.log_event(observation(source, found.listing))
             tell_files_read(context.instance, context.run.run_id, source, found.read)

@@ -71,6 +71,12 @@ class LakeFileIO(FsspecFileIO):
 
 
 class _Input(FsspecInputFile):
+    _size: int | None = None
+
+    def __len__(self) -> int:
+        """The size of the file: as it was when it was opened, since PyIceberg asks for it then, and S3 need not."""
+        return super().__len__() if self._size is None else self._size
+
     def open(self, seekable: bool = True) -> InputStream:
         """Open the file.
 
@@ -82,7 +88,8 @@ class _Input(FsspecInputFile):
         except FileNotFoundError:
             raise LakeError(f"{self.location} is missing, so that {_LOST}") from None
         stream.seek(0, SEEK_END)
-        if not stream.tell():
+        self._size = stream.tell()
+        if not self._size:
             raise LakeError(f"{self.location} is empty, so that {_LOST}")
         stream.seek(0)
         return stream

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stedi_assets.contracts.models import CONTRACTS
-from stedi_assets.lake.erasures import Register, read_register
+from stedi_assets.lake.erasures import Register, read_register, require_entries
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.evolution import is_made_of_files, require_columns
-from stedi_assets.lake.lineage import DECIDE_CONSENT
+from stedi_assets.lake.lineage import DECIDE_CONSENT, erasures_of
 from stedi_assets.lake.publication import PublishConflictError
 from stedi_assets.lake.snapshot import (
     UNPUBLISHED,
@@ -54,10 +54,14 @@ class PinnedSnapshots:
         """The register of erasures, as the run first saw it.
 
         Raises:
-            LakeError: It cannot be read.
+            LakeError: It cannot be read, or lacks an entry that it had when the trusted customers were made.
         """
         if self._register is None:
-            self._register = read_register(self.lake)
+            found = read_register(self.lake)
+            # A landing table may be older than the newest erasure, if it had nothing of the person.
+            if (trusted := self.lake.find_table("customer_trusted")) is not None:
+                require_entries(found.version, erasures_of(trusted.current_snapshot()), "customer_trusted")
+            self._register = found
         return self._register
 
     def base(self, contract: Contract) -> Table:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, get_args
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
-from stedi_assets.lake.erasures import Register, read_register, require_entries
-from stedi_assets.lake.lineage import erasures_of, version_of
+from stedi_assets.lake.lineage import version_of
 from stedi_assets.lake.publication import Staged, new_folder
 from stedi_assets.lake.snapshot import read_snapshot, require_files, snapshot_of
 from stedi_assets.landing.contents import recognise, take_digests
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from stedi_assets.contracts.contract import Contract
     from stedi_assets.engine.session import SparkEngine
+    from stedi_assets.lake.erasures import Register
     from stedi_assets.lake.lake import Lake
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -139,8 +139,14 @@ class Ingest:
         ]
 
 
-def ingest(
-    lake: Lake, engine: SparkEngine, source: str, base: Mapping[Kind, Table], *, full_refresh: bool
+def ingest(  # noqa: PLR0913 - what is read, from where and how
+    lake: Lake,
+    engine: SparkEngine,
+    source: str,
+    base: Mapping[Kind, Table],
+    register: Register,
+    *,
+    full_refresh: bool,
 ) -> Ingest:
     """Read the new and changed files of a source, and stage their records.
 
@@ -149,10 +155,10 @@ def ingest(
         engine: The engine of the run.
         source: The source.
         base: Its two tables, loaded before anything else is.
+        register: Who was erased.
         full_refresh: Read every file again; rows of files that disappeared stay.
     """
     began = time.time_ns() // 1_000_000
-    register = _register(lake)
     ledger = read_ledger(lake, source)
     listing = list_landing(lake, source)
     known = recognise(ledger, listing)
@@ -206,19 +212,6 @@ def ingest(
         agrees,
         staged,
     )
-
-
-def _register(lake: Lake) -> Register:
-    """The register of erasures, which has each entry that it had when the trusted customers were made.
-
-    Raises:
-        LakeError: It cannot be read, or entries are gone.
-    """
-    register = read_register(lake)
-    # A landing table may be older than the newest erasure, if it had nothing of the person.
-    if (trusted := lake.find_table("customer_trusted")) is not None:
-        require_entries(register.version, erasures_of(trusted.current_snapshot()), "customer_trusted")
-    return register
 
 
 def _plan(lake: Lake, source: str, began: int, register: Register) -> ReadPlan:

@@ -197,7 +197,7 @@ def test_a_landing_run_that_began_before_an_erasure_publishes_nothing_of_it(grap
     lake = graph.lake
     put(graph, "customer", "again.json", lines(customer(BOB, updated=T0 + 1)))
     base = {kind: lake.ensure_table(CONTRACTS[f"customer_{kind}"]) for kind in ("landing", "quarantine")}
-    found = ingest(lake, graph.engine, "customer", base, full_refresh=False)
+    found = ingest(lake, graph.engine, "customer", base, read_register(lake), full_refresh=False)
     assert found.counts.landed == 1
     graph.lake.filesystem.rm_file(f"{graph.lake_uri}/customer/landing/again.json")
     forget(lake, graph.settings, [BOB], graph.run)
