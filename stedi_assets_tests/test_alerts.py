@@ -14,11 +14,11 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
-from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from stedi_assets.alerts import AlertError
 from stedi_assets.definitions import build_definitions
 from stedi_assets.settings import Settings
+from stedi_assets_tests.builders.daemon import Daemon
 from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.builders.rows import ANN, BOB, T0, customer, reading
@@ -70,26 +70,12 @@ def mailbox() -> Iterator[SimpleNamespace]:
     controller.stop()
 
 
-class Watch:
-    """The sensor over the instance in which a lake's runs are, with its cursor."""
+class Watch(Daemon):
+    """The sensor over the instance in which a lake's runs are."""
 
     def __init__(self, graph: Graph, alerts: str, **settings: object) -> None:
         self.settings = Settings(lake_uri=graph.lake_uri, alerts=alerts, ui_url=UI, **settings)
-        self.definitions = build_definitions(self.settings, graph.engine)
-        self.instance = graph.instance
-        self.cursor: str | None = None
-
-    def tick(self) -> SensorExecutionData:
-        repository = self.definitions.get_repository_def()
-        with dg.build_sensor_context(
-            self.instance,
-            cursor=self.cursor,
-            repository_def=repository,
-            resources=repository.get_top_level_resources(),
-        ) as context:
-            result = repository.get_sensor_def("alerts_sensor").evaluate_tick(context)
-        self.cursor = result.cursor
-        return result
+        super().__init__(self.settings, graph.engine, "alerts_sensor", graph.instance)
 
 
 @pytest.fixture

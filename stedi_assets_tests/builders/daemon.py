@@ -1,4 +1,4 @@
-"""The sensor on landing files, evaluated as Dagster's daemon does it."""
+"""Sensors, evaluated as Dagster's daemon does it."""
 
 import dagster as dg
 from dagster._core.definitions.sensor_definition import SensorExecutionData
@@ -9,11 +9,18 @@ from stedi_assets.settings import Settings
 
 
 class Daemon:
-    """Evaluates the sensor of the product's own definitions, and keeps its cursor."""
+    """Evaluates one sensor of the product's own definitions, and keeps its cursor."""
 
-    def __init__(self, settings: Settings, engine: SparkEngine) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: SparkEngine,
+        sensor: str = "landing_files_sensor",
+        instance: dg.DagsterInstance | None = None,
+    ) -> None:
+        self.sensor = sensor
         self.definitions = build_definitions(settings, engine)
-        self.instance = dg.DagsterInstance.ephemeral()
+        self.instance = instance or dg.DagsterInstance.ephemeral()
         self.cursor: str | None = None
         self.keys: set[str] = set()
 
@@ -25,7 +32,7 @@ class Daemon:
             repository_def=repository,
             resources=repository.get_top_level_resources(),
         ) as context:
-            result = repository.get_sensor_def("landing_files_sensor").evaluate_tick(context)
+            result = repository.get_sensor_def(self.sensor).evaluate_tick(context)
         self.cursor = result.cursor
         return result
 

@@ -153,7 +153,7 @@ def _glue_resource(response: GlueResponse) -> str:
 
 
 # moto's own hook, which its classes for other services have.
-GlueResponse._determine_resource = _glue_resource  # type: ignore[attr-defined]
+GlueResponse._determine_resource = _glue_resource  # type: ignore[attr-defined] # moto has no types for it
 
 
 def _flag(value: bool | str) -> bool:
