@@ -5,7 +5,7 @@ Who is due to be in a table is computed in ``recompute``.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stedi_assets.lake.errors import LakeError
@@ -14,7 +14,7 @@ from stedi_assets.text import counted
 from stedi_assets.verification.finding import Finding, number
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     import duckdb
     from pyiceberg.schema import Schema
@@ -62,33 +62,58 @@ def _people(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {'people' if noun == 'person' else 'devices'}"
 
 
-def older(lake: Lake, name: str) -> dict[int, tuple[Schema, Snapshot]]:
-    """Snapshots of a table, but the current one, that a reader can read, by their place."""
-    table = lake.find_table(name)
-    if table is None:
-        return {}
-    found = {}
+@dataclass
+class Older:
+    """The snapshots of a table but the current one.
+
+    Attributes:
+        readable: The columns and the snapshot of each that a reader can read, by its place.
+        unreadable: Why each of the others cannot be read.
+    """
+
+    readable: dict[int, tuple[Schema, Snapshot]] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+
+
+def older(lake: Lake, name: str) -> Older:
+    """Load the older snapshots of a table, and look for their data files."""
+    found = Older()
+    if (table := lake.find_table(name)) is None:
+        return found
     for place, item in enumerate(table.snapshots()):
-        with suppress(LakeError, OSError):
+        if item.snapshot_id == table.metadata.current_snapshot_id:
+            continue
+        try:
             snapshot = snapshot_at(table, item)
             require_files(lake, name, snapshot)
-            if item.snapshot_id != table.metadata.current_snapshot_id:
-                found[place] = (table.schema(), snapshot)
+        except (LakeError, OSError) as error:
+            found.unreadable.append(str(error))
+        else:
+            found.readable[place] = (table.schema(), snapshot)
     return found
 
 
 def in_older(
-    connection: duckdb.DuckDBPyConnection, name: str, numbers: Collection[int], retention_days: int
-) -> Finding:
+    connection: duckdb.DuckDBPyConnection, name: str, older: Older, retention_days: int
+) -> Iterator[Finding]:
     """How many people who withdrew are in a table's older snapshots, which retention takes away."""
-    most = max(number(connection, _without_consent(name, f"{name}_{place}")) for place in numbers)
+    if older.unreadable:
+        message = (
+            f"{counted(len(older.unreadable), 'older snapshot')} cannot be read here, so that nobody knows who is in "
+            f"it ({older.unreadable[0]}); retention takes it after {retention_days} days"
+        )
+        yield Finding(f"{name} unread history", "waits", message)
+    if not older.readable:
+        return
+    most = max(number(connection, _without_consent(name, f"{name}_{place}")) for place in older.readable)
     noun = "device" if name == "step_trainer_trusted" else "person"
     held = (
         f"at most {_people(most, noun)} without consent in one"
         if most
         else f"no {noun} without consent in them"
     )
-    message = (
-        f"{counted(len(numbers), 'older snapshot')}, {held}; retention takes them after {retention_days} days"
+    yield Finding(
+        f"{name} history",
+        "holds",
+        f"{counted(len(older.readable), 'older snapshot')}, {held}; retention takes them after {retention_days} days",
     )
-    return Finding(f"{name} history", "holds", message)

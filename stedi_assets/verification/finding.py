@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import duckdb
 
+_NAMED = 3
 State = Literal["holds", "waits", "broken"]
 
 
@@ -29,3 +32,10 @@ class Finding:
 def number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     """The one number that a query answers."""
     return int(connection.execute(query).fetchall()[0][0])
+
+
+def some(paths: Collection[str]) -> str:
+    """The first few of many paths or names, and how many more there are."""
+    names = list(paths)
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -140,6 +140,21 @@ def test_a_file_that_is_gone_breaks_it(three_people):
     assert found(three_people)["tables"] == "broken"
 
 
+def test_an_older_snapshot_that_cannot_be_read_waits_for_a_look(three_people, stedi, monkeypatch):
+    """Nobody knows whom it holds: that must not pass for a snapshot that holds nobody."""
+    monkeypatch.setenv("STEDI_PSEUDONYM_KEY", three_people.settings.pseudonym_key.get_secret_value())
+    lake = three_people.lake
+    before = lake.snapshot("customer_trusted").files
+    deliver(Path(three_people.lake_uri), "customer", [vic(updated=T0 + 1, research=None)], "2.json")
+    three_people.run()
+    for file in before:
+        Path(lake.path(file)).unlink()
+    code, output, _ = stedi("verify", lake=three_people.lake_uri)
+    assert code == 3
+    (line,) = [line for line in output.splitlines() if not line.startswith("+")][:-1]
+    assert line.startswith("! customer_trusted unread history: 1 older snapshot cannot be read here")
+
+
 def test_tags_and_leftovers_wait_for_a_look(three_people):
     table = three_people.lake.ensure_table(CONTRACTS["customer_trusted"])
     snapshot = table.current_snapshot()
