@@ -16,6 +16,7 @@ import dagster as dg
 from stedi_assets.assets.raw import observation
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.jobs import enforce_consent, refresh, retention
+from stedi_assets.lake.erasures import awaits_entry
 from stedi_assets.lake.evolution import is_made_of_files
 from stedi_assets.lake.lake import Lake
 from stedi_assets.lake.lineage import Recipe, made_by, stale_tables
@@ -98,11 +99,13 @@ class Waiting:
         files: Of each source whose ledger does not have every file as it is, a digest of the files in question.
         stale: Tables that are stale.
         unfinished: Paths of files that were written a moment ago, and wait for another evaluation.
+        erasure_begun: Whether an erasure is about to enter somebody into the register, or died before.
     """
 
     files: Mapping[str, str]
     stale: frozenset[str]
     unfinished: tuple[str, ...]
+    erasure_begun: bool = False
 
     @property
     def tables(self) -> set[str]:
@@ -195,6 +198,8 @@ def _why_not(waiting: Waiting, listings: Mapping[str, Listing]) -> str:
         told.append(f"{', '.join(sorted(waiting.tables))} will be asked for again")
     if waiting.unfinished:
         told.append(f"{_some(waiting.unfinished)} may be unfinished and will be looked at again")
+    if waiting.erasure_begun:
+        told.append("an erasure has begun; if no stedi forget is at work, it died: run stedi forget again")
     counts = ", ".join(f"{len(listing.files)} of {source}" for source, listing in listings.items())
     return (
         f"{'; '.join(told) or 'No landing file is new, changed or gone, and no table is stale'}. "
@@ -277,7 +282,7 @@ def _waiting(lake: Lake, listings: Mapping[str, Listing], how: Mapping[str, Reci
         if settled or changes.gone or ledger.repeated:
             files[source] = _digest([settled, changes.gone, sorted(ledger.repeated)])
         unfinished += fresh
-    return Waiting(files, frozenset(stale_tables(lake, how)), tuple(unfinished))
+    return Waiting(files, frozenset(stale_tables(lake, how)), tuple(unfinished), awaits_entry(lake))
 
 
 def _may_be_unfinished(file: LandingFile, now: float) -> bool:

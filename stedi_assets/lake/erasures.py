@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from stedi_assets.lake.lake import Lake
 
 FOLDER = "erasures"
+# Property of the table of customers: how many entries there are, once the erasure that set it has entered its own.
+ANNOUNCED = "stedi.erasures"
 # Of a file beside an entry, whose erasure came to its end.
 _FINISHED = ".finished"
 _SALT_BYTES = 32
@@ -157,6 +159,13 @@ def read_register(lake: Lake) -> Register:
             ) from None
     finished = (path.rpartition("/")[2] for path in files if path.endswith(_FINISHED))
     return Register(tuple(entries), frozenset(name.removesuffix(_FINISHED) for name in finished))
+
+
+def awaits_entry(lake: Lake) -> bool:
+    """Whether an erasure was announced that has not entered anybody: it is about to, or it died."""
+    customers = lake.find_table("customer_landing")
+    announced = int(customers.properties.get(ANNOUNCED, 0)) if customers else 0
+    return announced > len(entries_of(lake))
 
 
 def enter(lake: Lake, entry: Entry) -> None:

@@ -20,8 +20,7 @@ from pyiceberg.expressions import And, BooleanExpression, EqualTo, In, Or
 
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.errors import StediError
-from stedi_assets.lake.erasures import Entry, ErasedPerson, Register, enter, finish, read_register
-from stedi_assets.lake.lineage import ERASURES
+from stedi_assets.lake.erasures import ANNOUNCED, Entry, ErasedPerson, Register, enter, finish, read_register
 from stedi_assets.lake.maintenance import Removed, delete, erase_history, unreferenced
 from stedi_assets.lake.publication import RUN_ID, Staged, compare_and_set, publish
 from stedi_assets.landing import ledger
@@ -191,18 +190,20 @@ def _registered(lake: Lake, people: People, found_of: Mapping[str, Findings], ru
         )
         counts = {"rows": sum(found.rows.values()), "files": len(found.records)}
         entered.append(ErasedPerson(mark(salt, person), devices, shared, **counts))
+    _announce(lake, register.version + 1)
     enter(lake, Entry(run_id, erased_at, salt, tuple(entered)))
-    register = read_register(lake)
-    _announce(lake, register)
-    return register
+    return read_register(lake)
 
 
-def _announce(lake: Lake, register: Register) -> None:
-    """Have the sensor look again, should this process die: it looks closer only where files or tables have changed."""
+def _announce(lake: Lake, version: int) -> None:
+    """Have the sensor look for the entry, should this process die behind it.
+
+    It looks closer only where files or tables have changed, or while an entry is announced that is not there yet.
+    """
 
     def change(table: Table) -> None:
         with table.transaction() as transaction:
-            transaction.set_properties({ERASURES: str(register.version)})
+            transaction.set_properties({ANNOUNCED: str(version)})
 
     compare_and_set(lake, CONTRACTS["customer_landing"], change)
 

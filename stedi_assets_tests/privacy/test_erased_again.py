@@ -258,6 +258,25 @@ def test_killed_behind_the_register_enforcement_takes_the_person_out(three_peopl
     assert len(graph.table("machine_learning_curated")) == 5
 
 
+def test_an_entry_is_noticed_whose_erasure_died_right_behind_it(three_people, monkeypatch):
+    """The sensor looked between the announcement and the entry, found nothing to do, and must look again."""
+    graph = three_people
+    daemon = Daemon(graph.settings, graph.engine)
+    assert daemon.skips()
+
+    def entered_after_a_tick(*arguments: object) -> None:
+        assert "an erasure has begun" in daemon.tick().skip_message
+        enter(*arguments)
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(erasure, "enter", entered_after_a_tick)
+        with pytest.raises(KilledError):
+            forget(graph.lake, graph.settings, [VIC], runs_but_the_first(graph))
+    daemon.tick()  # The sensor asks at the second look.
+    assert daemon.requested() == set(DERIVED)
+
+
 def test_a_table_is_not_made_from_one_that_knows_nothing_of_an_erasure(three_people):
     enter(
         three_people.lake, Entry("forget-1", T0 + 1, "salt", (ErasedPerson(mark("salt", VIC), (), (), 1, 1),))
