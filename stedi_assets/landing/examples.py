@@ -127,6 +127,7 @@ QUARANTINED = (
 )
 UNREADABLE = (
     Example("a zip archive or an Excel workbook", b"PK\x03\x04", landed=0),
+    Example("a 7-Zip or RAR archive, zlib, LZ4 or Snappy", b"7z\xbc\xaf\x27\x1c", landed=0),
     Example("a tar archive", b"steps.json".ljust(257, b"\0") + b"ustar", landed=0),
     Example("Parquet or Avro that breaks off", b"PAR1", landed=0),
     Example("ORC", b"ORC", landed=0),

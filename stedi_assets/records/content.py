@@ -17,6 +17,7 @@ import re
 import zlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE, getincrementaldecoder
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pyarrow as pa
@@ -41,8 +42,8 @@ _CONTAINERS = (
 _COLUMNAR = ((re.compile(rb"PAR1"), "Parquet"), (re.compile(rb"Obj\x01"), "Avro"))
 _OPEN: dict[str, Callable[[Any], Any]] = {
     "gzip": lambda stream: gzip.GzipFile(fileobj=stream),
-    "bzip2": bz2.BZ2File,
-    "xz": lzma.LZMAFile,
+    "bzip2": lambda stream: _Members(stream, bz2.BZ2Decompressor),
+    "xz": lambda stream: _Members(stream, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ)),
     # Python knows zstd from 3.14 on.
     "zstd": lambda stream: pa.CompressedInputStream(stream, "zstd"),
 }
@@ -62,7 +63,19 @@ _ENCODINGS = (
 )
 _UTF_8 = "utf-8"
 
+_UNKNOWN_CONTAINERS = (
+    (re.compile(rb"7z\xbc\xaf\x27\x1c"), "a 7-Zip archive"),
+    (re.compile(rb"Rar!\x1a\x07"), "a RAR archive"),
+    # The last one may also be x and an Arabic letter, with which no text of ours begins.
+    (re.compile(rb"\x78[\x01\x9c\xda]"), "zlib"),
+    (re.compile(rb"\x5d\x00\x00"), "LZMA of before xz"),
+    (re.compile(rb"\x04\x22\x4d\x18"), "LZ4"),
+    (re.compile(rb"\xff\x06\x00\x00sNaPpY"), "Snappy"),
+    (re.compile(rb"\x1f[\x9d\xa0]"), "text packed by compress"),
+)
+
 _ONCE = "compress it once"
+_OTHERWISE = "pack it by gzip, bzip2, xz or zstd, or not at all"
 _UNPACK = "deliver the JSON or CSV file in it"
 _EXPORT = "export it as JSON or CSV"
 _REFUSED = (
@@ -74,6 +87,7 @@ _REFUSED = (
     (re.compile(rb"\xd0\xcf\x11\xe0"), "a workbook of an old Excel", _EXPORT),
     (re.compile(rb"SQLite format 3\0"), "an SQLite database", _EXPORT),
     (re.compile(rb"ORC"), "ORC", _EXPORT),
+    *((mark, name, _OTHERWISE) for mark, name in _UNKNOWN_CONTAINERS),
     # Latin letters have every other byte zero.
     (
         re.compile(rb"[^\x00]\x00[^\x00]\x00|\x00[^\x00]\x00[^\x00]"),
@@ -193,6 +207,37 @@ def _begins_with_a_line_of_text(head: bytes) -> bool:
     # The head may end amid a character.
     is_text = not _CONTROL.search(line) and line.decode(errors="replace").count("\ufffd") <= 1
     return is_text and re.search(rb"[{\[,;\t|]", line) is not None
+
+
+class _Members(io.RawIOBase):
+    """A stream of what packed members hold, one behind the other, with zeros between and behind them.
+
+    Python's own streams take whatever is behind a member for its end, other members behind zeros too.
+    """
+
+    def __init__(self, stream: BinaryIO, new: Callable[[], Any]) -> None:
+        self._stream = stream
+        self._new = new
+        self._member = new()
+
+    def read(self, size: int = -1) -> bytes:
+        """Read as many bytes at most, none at the end alone.
+
+        Raises:
+            EOFError, OSError, LZMAError: Something is no member, or the last one breaks off.
+        """
+        while True:
+            packed = b""
+            if self._member.eof:
+                packed = self._member.unused_data
+                while not (packed := packed.lstrip(b"\0")):
+                    if not (packed := self._stream.read(_BYTES_AT_ONCE)):
+                        return b""
+                self._member = self._new()
+            elif self._member.needs_input and not (packed := self._stream.read(_BYTES_AT_ONCE)):
+                raise EOFError
+            if text := self._member.decompress(packed, size):
+                return cast("bytes", text)
 
 
 class _Text(io.RawIOBase):

@@ -3,8 +3,11 @@
 import gzip
 import io
 import json
+import lzma
 import random
+import zlib
 
+import pyarrow as pa
 import pytest
 
 from stedi_assets.records.content import Content, ContentError, open_text
@@ -49,6 +52,22 @@ def test_packed_text_in_parts_is_read_to_its_end(container):
     assert opened(content.packed(TEXT) + content.packed(b"more"))[1] == TEXT + b"more"
 
 
+@pytest.mark.parametrize("container", ["gzip", "bzip2", "xz"])
+def test_zeros_between_packed_parts_and_behind_them_end_nothing(container):
+    content = Content(container, "utf-8", is_csv=False)
+    parts = [content.packed(TEXT) + bytes(zeros) for zeros in (4, 3_000_000)]
+    assert opened(b"".join([*parts, content.packed(b"more")]))[1] == 2 * TEXT + b"more"
+    assert opened(b"".join(parts))[1] == 2 * TEXT
+
+
+@pytest.mark.parametrize("container", CONTAINERS[1:])
+def test_what_is_no_packed_part_behind_one_is_damage_and_never_dropped(container):
+    packed = Content(container, "utf-8", is_csv=False).packed(TEXT)
+    for behind in (TEXT, b"junk", bytes(4) + TEXT, bytes(300) + b"\n"):
+        with pytest.raises(ContentError, match=f"its {container} is damaged"):
+            opened(packed + behind)
+
+
 def test_a_character_that_is_none_costs_its_record_and_not_the_file():
     good, bad = '\ufeff{"s":"a"}\n', '{"s":"\ud800"}\n'
     _, text = opened((good + bad + good).encode("utf-16-le", "surrogatepass") + b"{")
@@ -78,6 +97,10 @@ def test_text_that_is_no_unicode_at_all_is_one_problem():
         (gzip.compress(b"PAR1" + TEXT), "packed Parquet"),
         (b"%PDF-1.7\n%\xe2\xe3\n1 0 obj\n", "a PDF document"),
         (random.Random(0).randbytes(5_000), "binary data"),
+        (lzma.compress(TEXT, format=lzma.FORMAT_ALONE), "LZMA of before xz"),
+        *((zlib.compress(TEXT, level), "zlib") for level in (6, 9)),
+        (pa.Codec("lz4").compress(TEXT, asbytes=True), "LZ4"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04" + TEXT, "a 7-Zip archive"),
         (TEXT.decode().encode("utf-16-le"), "UTF-16 without a byte order mark"),
         (TEXT.decode().encode("utf-16-be"), "UTF-16 without a byte order mark"),
     ],
