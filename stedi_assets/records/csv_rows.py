@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from stedi_assets.records.convert import Converter
-from stedi_assets.records.csv_text import SEPARATORS, Row, behind_blanks, is_row, next_row, values_of
+from stedi_assets.records.csv_header import (
+    NOTHING_BEGINS,
+    Header,
+    beginning,
+    is_nothing,
+    read_header,
+    resembles_header,
+)
+from stedi_assets.records.csv_text import Row, behind_blanks, is_row, next_row, whole_row
 from stedi_assets.records.headerless import values_by_kind
-from stedi_assets.records.identity import DEVICE_FIELDS, PERSON_FIELDS, WHITE_SPACE
+from stedi_assets.records.identity import DEVICE_FIELDS, PERSON_FIELDS
 from stedi_assets.records.mentions import (
     SNAPSHOT_FIELD,
     Mentions,
@@ -31,41 +38,14 @@ from stedi_assets.records.text_reader import TextReader
 from stedi_assets.records.typed import typed_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
-    from stedi_assets.records.source import Field, Source
+    from stedi_assets.records.source import Source
 
-# By which Excel is told the separator.
-_SEPARATOR_LINE = re.compile(rb'"?sep=[,;\t|]"?', re.IGNORECASE)
-# What stands around a name, and what stands in no name: a header to which a row is glued is a record.
-_AROUND_NAMES = WHITE_SPACE + "\u00a0\"'"
-_NAME = re.compile(r"[^\W\d][^@;|]*")
-# More lines, or longer ones, above a header are no title.
-_TITLE_LINES, _TITLE_BYTES = 8, 1024
 # So many rows are converted at once, and so many are worth it.
 _BATCH, _WORTHWHILE_ROWS = 1024, 8
-# As long a number may be a time.
-_LONG_NUMBER = re.compile("[0-9]{10}")
-
-
-@dataclass(frozen=True)
-class Header:
-    """Column names of rows of a CSV file as the row before them writes them; none where no row has named a field.
-
-    Attributes:
-        names: The names.
-        separator: What parts them, and the values of the rows.
-        is_spaced: Whether a blank follows each separator, which belongs to no value then.
-    """
-
-    names: tuple[str, ...] = ()
-    separator: str = ","
-    is_spaced: bool = False
-
-    def values(self, row: str) -> list[str] | None:
-        """The values of a row; None if its quotes leave doubt."""
-        values = values_of(row, self.separator, len(self.names))
-        return [value.lstrip(" ") for value in values] if self.is_spaced and values else values
+# A number with which an address may begin if it is glued to a row.
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?")
 
 
 class CsvReader(TextReader):
@@ -80,33 +60,45 @@ class CsvReader(TextReader):
         window = outcome.window
         settled = 0
         if self._header is None:
-            beginning = _beginning(window, outcome.source, final=final)
-            if beginning is None:
+            begins = beginning(window, outcome.source, final=final)
+            if begins is None:
                 blanks = behind_blanks(window, 0, final=final)
                 outcome.repaired["bom"] = window.count(BOM, 0, blanks)
                 return blanks
             self._header = Header()
-            settled, outcome.repaired["title"] = beginning
+            settled, outcome.repaired["title"] = begins
             outcome.repaired["bom"] = window.count(BOM, 0, behind_blanks(window, 0, final=True))
-        header = self._header
-        headers = [(0, header)]
-        outcome.mentions = partial(_mentions, headers)
-        known = outcome.source.by_name()
+        headers = [(0, self._header)]
+        outcome.mentions = partial(_mentions, headers, outcome.source.by_name())
+        settled = self._rows(outcome, settled, headers, final=final)
+        return behind_blanks(window, settled, final=final)
+
+    def _rows(self, outcome: Outcome, settled: int, headers: list[tuple[int, Header]], *, final: bool) -> int:
+        """Add the rows, and the headers with the places from which on they hold; where the last one ends."""
+        window, known, header = outcome.window, outcome.source.by_name(), headers[-1][1]
         batch = _Batch(outcome, header)
         while row := next_row(window, settled, header.separator, len(header.names), final=final):
             settled = row.end
             text = window[row.start : row.end]
-            if row.kind != "too_long" and (found := _read_header(text, known)):
+            found = None if row.kind == "too_long" else read_header(text, known)
+            if found is None:
+                if text[0] in NOTHING_BEGINS and is_nothing(text):
+                    continue
+                if header.names and text.endswith(header.text):
+                    text = header.row_before(text)
+                    row = whole_row(text, row.start, header.separator)
+                    settled = row.end
+                outcome.records += 1
+                outcome.ends[row.start] = row.end
+                if not batch.take(text, row):
+                    found = Header(separator=header.separator)
+            if found:
                 self._header = header = found
-                headers.append((row.start, found))
+                headers.append((row.end, found))
                 batch.add()
                 batch = _Batch(outcome, header)
-                continue
-            outcome.records += 1
-            outcome.ends[row.start] = row.end
-            batch.take(text, row)
         batch.add()
-        return behind_blanks(window, settled, final=final)
+        return settled
 
 
 def row_ends(text: bytes, source: Source) -> dict[int, int]:
@@ -116,57 +108,6 @@ def row_ends(text: bytes, source: Source) -> dict[int, int]:
     return outcome.ends
 
 
-def _beginning(window: bytes, source: Source, *, final: bool) -> tuple[int, int] | None:
-    """Where the rows of a file begin, behind a ``sep=`` line and titles, and how many titles there are.
-
-    None if more text is needed.
-    """
-    settled = position = titles = 0
-    while row := next_row(window, position, ",", 0, final=final):
-        text, position = window[row.start : row.end], row.end
-        if not settled and _SEPARATOR_LINE.fullmatch(text):
-            settled = position
-        elif row.kind != "too_long" and _read_header(text, source.by_name()):
-            return row.start, titles
-        elif titles < _TITLE_LINES and _may_be_title(text, source):
-            titles += 1
-        else:
-            return settled, 0
-    return (settled, 0) if final else None
-
-
-def _may_be_title(line: bytes, source: Source) -> bool:
-    """Whether nobody loses a line above a header: it has words, it names nobody, and no record has so few values."""
-    if len(line) > _TITLE_BYTES:
-        return False
-    text = line.decode(errors="replace")
-    values = max(sum(map(bool, map(str.strip, text.split(mark)))) for mark in SEPARATORS)
-    has_words = any(map(str.isalpha, text)) and not _LONG_NUMBER.search(text) and "\ufffd" not in text
-    found = mentions_in(text)
-    return values < len(source.required_names()) and has_words and not found.persons and not found.devices
-
-
-def _read_header(row: bytes, known: Mapping[str, Field]) -> Header | None:
-    """The header that a row is: names alone, a field's among them. No row of any source is names alone."""
-    if b"@" in row or row.lstrip(b' "')[:1].isdigit():  # which is quick, and enough for almost all rows
-        return None
-    text = row.decode(errors="backslashreplace")
-    for separator in SEPARATORS:
-        # Behind a quoted name is a separator.
-        written = (values_of(text, separator, 0) if is_row(text, separator) else None) or []
-        names = tuple(name.strip(_AROUND_NAMES) for name in written)
-        is_known = any(name.casefold() in known for name in names)
-        if is_known and all(map(_may_be_name, filter(None, names))):
-            is_spaced = len(names) > 1 and text.count(f"{separator} ") == len(names) - 1
-            return Header(names, separator, is_spaced)
-    return None
-
-
-def _may_be_name(name: str) -> bool:
-    """False for an address, a number, a date, and text with a control character or another line end in it."""
-    return name.isprintable() and bool(_NAME.fullmatch(name))
-
-
 class _Batch:
     """Rows under one header, of which many are converted at once where all their values are certain."""
 
@@ -174,19 +115,34 @@ class _Batch:
         self._outcome = outcome
         self._header = header
         self._converter = Converter(outcome.source, outcome.repaired, outcome.drift)
+        self._known = outcome.source.by_name()
+        self._number = self._column_of_a_number()
         self._starts: list[int] = []
         self._rows: list[list[str]] = []
 
-    def take(self, text: bytes, row: Row) -> None:
-        """Take a row, which is added now or with the others."""
-        found = self._values(text, row)
-        if isinstance(found, set):
-            self._outcome.reject(row.start, row.end, found)
-            return
+    def _column_of_a_number(self) -> int | None:
+        """A column in which every row has a number; None if there is none."""
+        fields = [self._known.get(name.casefold()) for name in self._header.names]
+        return next(
+            (at for at, field in enumerate(fields) if field and field.required and field.type != "string"),
+            None,
+        )
+
+    def take(self, text: bytes, row: Row) -> bool:
+        """Take a row, which is added now or with the others; False if the rows behind it have other columns."""
+        values, reasons = self._values(text, row)
+        is_in_doubt = False
+        if reasons or self._number is None or not values[self._number][:1].isdigit():
+            is_in_doubt = resembles_header(text, len(self._header.names), self._known)
+            reasons |= {"unknown_header"} if is_in_doubt else set()
+        if reasons:
+            self._outcome.reject(row.start, row.end, reasons)
+            return not is_in_doubt
         self._starts.append(row.start)
-        self._rows.append(found)
+        self._rows.append(values)
         if len(self._rows) == _BATCH:
             self.add()
+        return True
 
     def add(self) -> None:
         """Add all rows that were taken."""
@@ -204,22 +160,24 @@ class _Batch:
             else:
                 self._outcome.reject(start, self._outcome.ends[start], converted)
 
-    def _values(self, text: bytes, row: Row) -> list[str] | set[str]:
+    def _values(self, text: bytes, row: Row) -> tuple[list[str], set[str]]:
+        """The values of a row, or why they are not certain."""
         if row.kind != "row":
-            return {row.kind}
+            return [], {row.kind}
         try:
             written = text.decode()
         except UnicodeDecodeError:
-            return {"bad_encoding"}
+            return [], {"bad_encoding"}
         if not self._header.names:
-            return values_by_kind(written, self._outcome.source) or {"unknown_header"}
+            by_kind = values_by_kind(written, self._outcome.source)
+            return by_kind or [], set() if by_kind else {"unknown_header"}
         values = self._header.values(written)
         if values is None:
-            return {"not_csv"}
-        return values if len(values) == len(self._header.names) else {"field_count"}
+            return [], {"not_csv"}
+        return values, set() if len(values) == len(self._header.names) else {"field_count"}
 
 
-def _mentions(headers: list[tuple[int, Header]], row: str, start: int) -> Mentions:
+def _mentions(headers: list[tuple[int, Header]], known: Iterable[str], row: str, start: int) -> Mentions:
     """Whom a quarantined row names: whoever its text names, and whatever stands in the columns of names.
 
     In a row of more or fewer values than columns, a column is counted from both ends. The snapshot's time is certain
@@ -233,6 +191,8 @@ def _mentions(headers: list[tuple[int, Header]], row: str, start: int) -> Mentio
     serials = _values_of(header, values, lambda name: _ends_with(name, DEVICE_FIELDS))
     times = _values_of(header, values, lambda name: name.casefold() == SNAPSHOT_FIELD.casefold())
     persons = sorted({*found.persons, *persons_of(emails)})
+    if len(values) != len(header.names):
+        persons = sorted({*persons, *persons_of(_without_glue(persons, known))})
     devices = sorted({*found.devices, *devices_of(serials)})
     certain = (
         is_row(row, header.separator)
@@ -241,6 +201,13 @@ def _mentions(headers: list[tuple[int, Header]], row: str, start: int) -> Mentio
         and all("@" in email for email in emails)
     )
     return Mentions(persons, devices, snapshot_time(times[0]) if certain else None)
+
+
+def _without_glue(persons: list[str], names: Iterable[str]) -> Iterator[str]:
+    """Addresses without the number, or the name of a column, with which the row before them or a header ends."""
+    for person in persons:
+        yield _NUMBER.sub("", person)
+        yield from (person.removeprefix(name) for name in names)
 
 
 def _values_of(header: Header, values: list[str], is_wanted: Callable[[str], bool]) -> list[str]:

@@ -171,6 +171,12 @@ def is_row(row: str, separator: str) -> bool:
     return any(pattern.row.fullmatch(text) for pattern in _PATTERNS[separator])
 
 
+def whole_row(text: bytes, start: int, separator: str) -> Row:
+    """A text that begins there as a row, if it is one."""
+    kind: Kind = "row" if is_row(text.decode(errors="replace"), separator) else "not_csv"
+    return Row(start, start + len(text), kind)
+
+
 def _end(pattern: re.Pattern[bytes], text: bytes, start: int, limit: int) -> int:
     match = pattern.match(text, start, limit)
     return match.end() if match else -1

@@ -166,3 +166,57 @@ def test_quotes_that_two_ways_read_as_the_same_number_of_values_are_in_doubt():
 def test_a_header_of_quoted_names_is_read_by_its_own_separator():
     text = f'"user";"timestamp";"x";"y";"z"\n"ann@example.org";"{T0}";"0.5";"1";"1"\n'
     assert read(text).landed.rows()[0][:3] == ("ann@example.org", T0, 0.5)
+
+
+CUSTOMERS = "email,serialNumber,lastUpdateDate,shareWithPublicAsOfDate,shareWithResearchAsOfDate"
+# Where two such exports are put one behind the other, and the header of the second is not seen, somebody who agreed to
+# share with the public alone seems to have agreed to research.
+EXCHANGED = "email,serialNumber,lastUpdateDate,shareWithResearchAsOfDate,shareWithPublicAsOfDate"
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        f"bob@example.org,s2,{T0},{T0},{CUSTOMERS}",
+        f"bob@example.org,s2,{T0},{T0},{T0}\ufeff{CUSTOMERS}",
+        f'bob@example.org,s2,{T0},{T0},"{CUSTOMERS}',
+        f"1{CUSTOMERS}",
+        CUSTOMERS.replace("email", "e-mail@crm"),
+        f'"{CUSTOMERS}',
+        CUSTOMERS.replace("serialNumber", "serial;number"),
+        "E-Mail Adresse,Seriennummer,Stand,Oeffentlich,Forschung",
+    ],
+)
+def test_behind_another_header_that_cannot_be_read_nobody_knows_the_columns(above):
+    first, second = f"ann@example.org,s1,{T0},,{T0}\n", f"eve@example.org,s3,{T0},{T0},\n"
+    parsed = read(f"{EXCHANGED}\n{first}{above}\n{second}{CUSTOMERS}\n{second}", CUSTOMER)
+    shares = parsed.landed.select("email", "shareWithResearchAsOfDate").rows()
+    assert shares == [("ann@example.org", None), ("eve@example.org", None)]
+    assert [row[0] for row in reasons(parsed)] == [above, second.strip()]
+    assert all("unknown_header" in why for _, why in reasons(parsed))
+    assert parsed.quarantined["persons"].to_list()[-1] == ["eve@example.org"]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_row_to_which_the_same_header_is_glued_lands(mark):
+    parsed = read(HEADER + ROW + ROW.strip() + mark + HEADER + ROW)
+    assert (parsed.landed["x"].to_list(), parsed.quarantined.height) == ([0.5] * 3, 0)
+    quoted = ROW.replace("1\n", '"1"')
+    assert read(HEADER + quoted + HEADER + ROW).landed["z"].to_list() == [1.0, 1.0]
+
+
+def test_rows_of_separators_alone_and_lines_that_tell_the_separator_are_no_records():
+    parsed = read(f";;;;\n{HEADER}{ROW};;;;\n ; ;\nsep=;\n{HEADER}{ROW};;;;;;\n")
+    assert (parsed.landed.height, parsed.records) == (2, 2)
+
+
+@pytest.mark.parametrize("end", [str(T0), "-0.125", "1E+12", EXCHANGED])
+def test_a_row_that_is_glued_to_a_number_or_a_header_names_its_person(end):
+    parsed = read(f"{EXCHANGED}\nbob@example.org,s2,{T0},,{end}ann@example.org,s1,{T0},,\n", CUSTOMER)
+    assert parsed.landed.is_empty()
+    assert "ann@example.org" in parsed.quarantined["persons"].explode(empty_as_null=False).to_list()
+
+
+def test_a_row_of_words_that_are_no_names_leaves_the_columns_as_they_are():
+    parsed = read(HEADER + "ann@example.org;never;a;b;c\nn/a;n/a;n/a;n/a;n/a\n2 rows\n" + ROW)
+    assert (parsed.landed.height, parsed.quarantined.height) == (1, 3)
