@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from stedi_assets.errors import StediError
 from stedi_assets.records.csv_rows import row_ends
 from stedi_assets.records.csv_text import behind_blanks
-from stedi_assets.records.envelope import without_envelope
+from stedi_assets.records.envelope import split_unwrapped, without_envelope
 from stedi_assets.records.read_task import reader_of
-from stedi_assets.records.split import BOM, Kind, split_records
+from stedi_assets.records.split import BOM, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,7 +71,7 @@ def remove_records(
 
 
 def _spans(text: bytes, source: Source) -> list[tuple[int, int, Kind]]:
-    return split_records(without_envelope(text, source), source.required_names(), final=True).spans
+    return split_unwrapped(without_envelope(text, source), source, final=True).spans
 
 
 def _rows(text: bytes, source: Source) -> list[_Span]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from stedi_assets.records.convert import Converter, Members, json_decoder
-from stedi_assets.records.split import Kind, is_cut_short, split_records
+from stedi_assets.records.envelope import split_unwrapped
+from stedi_assets.records.split import Kind, is_cut_short
 from stedi_assets.records.typed import typed_rows
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def add_damaged(outcome: Outcome, start: int, end: int, *, final: bool) -> int:
         final: Whether the file ends with the part, or a cut follows.
     """
     text = outcome.window[start:end]
-    found = split_records(text, outcome.source.required_names(), final=final)
+    found = split_unwrapped(text, outcome.source, final=final)
     outcome.records += len(found.spans)
     outcome.repaired += found.separators
     decode = json_decoder()

@@ -44,15 +44,16 @@ class JsonReader(TextReader):
     def _read(self, text: bytes, *, final: bool) -> Parsed:
         if self._unwrapper is None:
             return super()._read(text, final=final)
-        was_enveloped = self._unwrapper.is_enveloped
+        before = self._unwrapper.envelopes
         parsed = super()._read(self._unwrapper.pass_on(text, final=final), final=final)
-        if self._unwrapper.is_enveloped and not was_enveloped:
-            parsed.repaired["envelope"] = 1
+        if envelopes := self._unwrapper.envelopes - before:
+            parsed.repaired["envelope"] = parsed.repaired.get("envelope", 0) + envelopes
         if head := self._unwrapper.cut_off:
             # Blanked when its end was not known to be missing.
-            lost = Outcome(self._source, head, 0, records=1)
+            lost = Outcome(self._source, head, self._unwrapper.cut_off_at, records=1)
             lost.reject(len(head) - len(head.lstrip()), len(head), {"truncated"})
-            parsed.quarantined = pl.concat([lost.parsed().quarantined, parsed.quarantined])
+            quarantined = pl.concat([lost.parsed().quarantined, parsed.quarantined])
+            parsed.quarantined = quarantined.sort("source_position")
             parsed.records += 1
         return parsed
 

@@ -22,11 +22,11 @@ import fsspec
 import polars as pl
 import pyarrow as pa
 
-from stedi_assets.records.content import HEAD_BYTES, ContentError, open_text
+from stedi_assets.records.content import ContentError, open_text
 from stedi_assets.records.counts import Counts
 from stedi_assets.records.csv_rows import CsvReader
 from stedi_assets.records.cuts import first_cut
-from stedi_assets.records.envelope import head_of
+from stedi_assets.records.envelope import ENVELOPE_BYTES, head_of
 from stedi_assets.records.erased import Marks, without_erased
 from stedi_assets.records.json_reader import JsonReader
 from stedi_assets.records.staging import Staging
@@ -214,7 +214,7 @@ def _parsed(plan: ReadPlan, file_range: FileRange, filesystem: fsspec.AbstractFi
     address = f"{plan.lake}/{file_range.file}"
     if not file_range.is_whole:
         read = partial(filesystem.cat_file, address)
-        if _is_plain_json(read(0, HEAD_BYTES), file_range, plan.source):
+        if _is_plain_json(read(0, ENVELOPE_BYTES), file_range, plan.source):
             yield from _parse_range(plan, file_range, read)
             return
         if file_range.start > 0:

@@ -2,6 +2,7 @@
 
 import json
 
+import fsspec
 import polars as pl
 import pytest
 
@@ -9,7 +10,10 @@ from stedi_assets.privacy.removal import remove_records
 from stedi_assets.records.counts import Counts
 from stedi_assets.records.envelope import ENVELOPE_BYTES, UNDECIDED, head_of, without_envelope
 from stedi_assets.records.json_reader import JsonReader
-from stedi_assets_tests.records.sources import ACCELEROMETER
+from stedi_assets.records.read_task import FileRange, ReadPlan, run_task
+from stedi_assets_tests.records.sources import ACCELEROMETER, read_in_pieces
+
+MEMORY = fsspec.filesystem("memory")
 
 READING = {"user": "ann@example.org", "timestamp": 1655564376361, "x": 0.5, "y": -0.25, "z": 0.125}
 READINGS = [READING | {"timestamp": READING["timestamp"] + number} for number in range(3)]
@@ -19,6 +23,12 @@ ENVELOPES = [
     {"Count": 3, "Items": READINGS, "LastEvaluatedKey": {"id": "x"}},
     {"meta": {"page": {"number": 1, "of": [1, 2]}}, "links": [], "tags": ["a"], "data": READINGS},
     {"data": READINGS, "\u00e9": 'a "quoted" ]} text'},
+    {"response": {"status": "ok", "data": {"readings": READINGS, "next": None}}, "at": [1]},
+    {
+        "_links": [{"href": "x"}],
+        "Items": READINGS,
+        "LastEvaluatedKey": {"user": {"S": "x"}, "timestamp": {"N": "1"}},
+    },
 ]
 
 
@@ -93,6 +103,69 @@ def test_an_envelope_is_the_same_however_its_text_is_divided(envelope, size):
     assert counts.repaired == {"envelope": 1, "comma": 2, "pretty_printed": 3}
 
 
+def pages(between: str, size: int = 1_000) -> bytes:
+    """The pages of an answer, one of them empty."""
+    readings = [READING | {"timestamp": READING["timestamp"] + number} for number in range(4 * size)]
+    parts = [readings[:size], [], readings[size : 3 * size], readings[3 * size :]]
+    return between.join(json.dumps({"Items": part, "Count": len(part)}) for part in parts).encode()
+
+
+@pytest.mark.parametrize("between", ["\n", "", "\n\n"])
+@pytest.mark.parametrize("line", [", ", ",\n"])
+@pytest.mark.parametrize("size", [2, 1_000])
+def test_each_page_of_an_answer_is_an_envelope(between, line, size):
+    text = pages(between, size).replace(b"}, {", b"}" + line.encode() + b"{")
+    for pieces in ([], [*range(0, len(text), 30_001)]):
+        parsed = read_in_pieces(JsonReader(ACCELEROMETER), text, pieces)
+        assert (parsed.landed.height, parsed.records, parsed.repaired["envelope"]) == (4 * size, 4 * size, 4)
+
+
+def test_envelopes_in_an_array_behind_a_record_and_in_an_envelope_are_opened():
+    envelopes = [{"Items": [reading]} for reading in READINGS]
+    for delivered in (envelopes, {"pages": envelopes}, [READING, *envelopes]):
+        parsed = JsonReader(ACCELEROMETER).close(json.dumps(delivered).encode())
+        expected = [tuple(reading.values()) for reading in READINGS]
+        assert [row[:5] for row in parsed.landed.rows()][-3:] == expected
+        assert parsed.quarantined.is_empty()
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        {"newest": READING, "Items": READINGS},
+        {"page": {"newest": READING, "Items": READINGS}},
+        {"groups": [{"k": 1, "readings": READING}], "Items": READINGS},
+        {"Items": READINGS, "newest": READING},
+        {"Items": READINGS, "others": READINGS},
+    ],
+)
+@pytest.mark.parametrize("times", [1, 1_000])
+def test_what_is_around_the_records_loses_no_record(envelope, times):
+    envelope = {name: value * times if name == "Items" else value for name, value in envelope.items()}
+    text = json.dumps(envelope).encode()
+    parsed = JsonReader(ACCELEROMETER).close(text)
+    places = {at for at in range(len(text)) if text.startswith(b'{"user"', at)}
+    spans = [
+        (at, at + len(raw)) for raw, at in parsed.quarantined.select("raw_text", "source_position").rows()
+    ]
+    quarantined = {at for at in places if any(start <= at < end for start, end in spans)}
+    assert {*parsed.landed["source_position"]} == places - quarantined
+
+
+def test_an_envelope_of_lines_that_is_larger_than_a_range_is_one_range():
+    readings = [READING | {"timestamp": READING["timestamp"] + number} for number in range(4_000)]
+    text = json.dumps({"Items": readings, "Count": 4_000}).replace("}, {", "},\n{").encode()
+    MEMORY.pipe_file("/lake/a.json", text)
+    plan = ReadPlan(ACCELEROMETER, "memory://lake", {}, "memory://landed", "memory://quarantined", 7)
+    ranges = [
+        FileRange("a.json", start, min(start + 100_000, len(text)), len(text), is_csv=None, is_packed=False)
+        for start in range(0, len(text), 100_000)
+    ]
+    counts = sum((found.counts for found in run_task(plan, tuple(ranges)).ranges), Counts())
+    MEMORY.store.clear()
+    assert (counts.records, counts.landed) == (4_000, 4_000)
+
+
 @pytest.mark.parametrize("separators", [(",", ":"), (",\n", ":")])
 def test_an_envelope_of_any_size_is_read_in_bounded_memory(separators):
     readings = [READING | {"timestamp": READING["timestamp"] + number} for number in range(20_000)]
@@ -128,6 +201,15 @@ def test_of_an_envelope_that_breaks_off_every_byte_is_in_quarantine_or_a_record(
         1,
         ["eve@example.org"],
     )
+
+
+def test_a_person_is_taken_out_of_the_pages_of_an_answer():
+    bob = READING | {"user": "bob@example.org"}
+    text = "\n".join(json.dumps([{"Items": [reading]}]) for reading in (READING, bob)).encode()
+    left = remove_records(
+        text, ACCELEROMETER, is_csv=False, doomed=lambda parsed: {parsed.landed["source_position"].max()}
+    )
+    assert [json.loads(line) for line in left.splitlines()] == [[{"Items": [READING]}], [{"Items": []}]]
 
 
 def test_a_person_is_taken_out_of_an_envelope_and_the_rest_stays():
