@@ -7,12 +7,13 @@ as Spark's own writers do, and the driver publishes only the files of tasks that
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stedi_assets import records
 from stedi_assets.records.counts import Counts
 from stedi_assets.records.read_task import (
+    NOT_ALONE,
     FileRange,
     ReadPlan,
     TaskReport,
@@ -20,7 +21,7 @@ from stedi_assets.records.read_task import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from stedi_assets.engine.session import SparkEngine
     from stedi_assets.landing.files import LandingFile, Listing
@@ -66,32 +67,48 @@ def read_landing_files(
     counts as not read.
 
     A file that fails in one range counts as a whole as not read; what other ranges staged of it must not be published,
-    so that its tasks are run again without it.
+    so that its tasks are run again without it. So are those of a CSV file that cannot be read in ranges; another task
+    reads it whole.
     """
     failures: dict[str, str] = {}
-    while True:
-        readable = [file for file in files if file.path not in failures]
-        reports = _run(plan, _ranges(plan, readable), engine)
-        new_failures = {
+    reports: list[TaskReport] = []
+    pending = _ranges(plan, files)
+    ranges: dict[tuple[str, int], FileRange] = {}
+    while pending:
+        ranges |= {(found.file, found.start): found for found in pending}
+        reports += _run(plan, pending, engine)
+        found_failures = {
             found.file: found.failure
             for report in reports
             for found in report.ranges
             if found.failure is not None
         }
         identities = {file.path: file.identity for file in relist().files}
-        new_failures |= {
+        failures |= found_failures | {
             file.path: CHANGED
-            for file in readable
-            if identities.get(file.path, file.identity) != file.identity
+            for file in files
+            if file.path not in failures and identities.get(file.path, file.identity) != file.identity
         }
-        failures |= new_failures
-        staged_of_failed = any(
-            found.file in new_failures and found.failure is None and found.counts.records
-            for report in reports
-            for found in report.ranges
-        )
-        if not staged_of_failed:
-            return _put_together(files, reports, failures)
+        reports, pending = _without(reports, failures, ranges)
+        whole = [file for file in files if failures.get(file.path) == NOT_ALONE]
+        pending += [found for file in whole for found in _ranges_of(file, file.size)]
+        for file in whole:
+            del failures[file.path]
+    return _put_together(files, reports, failures)
+
+
+def _without(
+    reports: Iterable[TaskReport], files: Container[str], ranges: dict[tuple[str, int], FileRange]
+) -> tuple[list[TaskReport], list[FileRange]]:
+    """The reports of tasks that staged nothing of these files, without them; and what else the other tasks read."""
+    kept, again = [], []
+    for report in reports:
+        others = tuple(found for found in report.ranges if found.file not in files)
+        if any(found.counts.records for found in report.ranges if found.file in files):
+            again += [ranges[found.file, found.start] for found in others]
+        else:
+            kept.append(replace(report, ranges=others))
+    return kept, again
 
 
 def _ranges(plan: ReadPlan, files: Iterable[LandingFile]) -> list[FileRange]:
@@ -99,7 +116,7 @@ def _ranges(plan: ReadPlan, files: Iterable[LandingFile]) -> list[FileRange]:
 
 
 def _ranges_of(file: LandingFile, most: int) -> list[FileRange]:
-    whole = file.is_csv or file.is_packed or file.size <= most
+    whole = file.is_packed or file.size <= most
     starts = [0] if whole else range(0, file.size, most)
     return [
         FileRange(

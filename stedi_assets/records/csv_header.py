@@ -75,6 +75,16 @@ def beginning(window: bytes, source: Source, *, final: bool) -> tuple[int, int] 
     return (0, 0) if final else None
 
 
+def first_header(head: bytes, source: Source) -> tuple[Header, int] | None:
+    """The header of a file that begins so, and where it ends; None if it does not show there."""
+    begins = beginning(head, source, final=False)
+    row = next_row(head, begins[0], ",", 0, final=False) if begins else None
+    if row is None or row.kind == "too_long":
+        return None
+    header = read_header(head[row.start : row.end], source.by_name())
+    return (header, row.end) if header else None
+
+
 def is_nothing(row: bytes) -> bool:
     """Whether a row has no values, or says what the separator is."""
     return _NOTHING.fullmatch(row) is not None

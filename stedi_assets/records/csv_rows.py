@@ -48,13 +48,32 @@ _BATCH, _WORTHWHILE_ROWS = 1024, 8
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?")
 
 
+class NotAloneError(Exception):
+    """A part of a file means what it does because of another part."""
+
+
 class CsvReader(TextReader):
-    """Reads CSV from the beginning of a file: rows by the header before them; a header is no record.
+    """Reads CSV: rows by the header before them; a header is no record.
 
     Two exports put one behind the other have two headers: each holds for the rows behind it.
+
+    Parts of a file that begin and end with lines can be read alone if the file has one header, and if no row extends
+    over two parts. A row does so only from a quote that is open where its part ends, and that part finds out. So if no
+    part does, each begins with a row, whatever stands before it.
+
+    Args:
+        source: The fields and rules.
+        offset: Where the text begins in the file, in bytes.
+        header: The header of the file, if the text does not begin with it.
+        is_part: Whether the text is a part of a file. ``NotAloneError`` is raised if it cannot be read alone.
     """
 
-    _header: Header | None = None
+    def __init__(
+        self, source: Source, offset: int = 0, header: Header | None = None, *, is_part: bool = False
+    ) -> None:
+        super().__init__(source, offset)
+        self._header = header
+        self._is_part = is_part
 
     def _settle(self, outcome: Outcome, *, final: bool) -> int:
         window = outcome.window
@@ -77,9 +96,12 @@ class CsvReader(TextReader):
         """Add the rows, and the headers with the places from which on they hold; where the last one ends."""
         window, known, header = outcome.window, outcome.source.by_name(), headers[-1][1]
         batch = _Batch(outcome, header)
+        may_extend = self._is_part and b'"' in window
         while row := next_row(window, settled, header.separator, len(header.names), final=final):
             settled = row.end
             text = window[row.start : row.end]
+            if may_extend and (row.kind == "not_csv" or b'\\"' in text):
+                raise NotAloneError
             found = None if row.kind == "too_long" else read_header(text, known)
             if found is None:
                 if text[0] in NOTHING_BEGINS and is_nothing(text):
@@ -93,6 +115,8 @@ class CsvReader(TextReader):
                 if not batch.take(text, row):
                     found = Header(separator=header.separator)
             if found:
+                if self._is_part and header.names and found != header:
+                    raise NotAloneError
                 self._header = header = found
                 headers.append((row.end, found))
                 batch.add()

@@ -1,8 +1,9 @@
 """What a Spark task does with the ranges of landing files given to it: read, parse, write Parquet, report.
 
 A file_range is a file or a byte range of one. What is one record in damaged text depends on what stands before it, so
-a range is read from the first cut (see ``cuts``) at its start or behind it to the first cut at its end or behind it.
-Where no cut is near, the range before goes on. So each byte is read by one task, whatever the text is like.
+a range is read from the first cut (see ``cuts``; in CSV, a line) at its start or behind it to the first cut at its end
+or behind it. Where no cut is near, the range before goes on. So each byte is read by one task, whatever the text is
+like.
 
 Travels to executors by value, as the parsers do: imports only what every executor has.
 """
@@ -24,7 +25,8 @@ import pyarrow as pa
 
 from stedi_assets.records.content import ContentError, open_text
 from stedi_assets.records.counts import Counts
-from stedi_assets.records.csv_rows import CsvReader
+from stedi_assets.records.csv_header import first_header
+from stedi_assets.records.csv_rows import CsvReader, NotAloneError
 from stedi_assets.records.cuts import first_cut
 from stedi_assets.records.envelope import ENVELOPE_BYTES, head_of
 from stedi_assets.records.erased import Marks, without_erased
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
 # As what s3fs raises the answers SlowDown and InternalError. The latter's number is Linux's alone.
 _S3_FAILED = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EBUSY)}
+# Why a range was not read: the file must be read whole.
+NOT_ALONE = "a part of it cannot be read alone"
 # Why a file was not read that is not there any more.
 VANISHED = "it vanished after it was listed"
 # Of glibc's malloc.h.
@@ -74,7 +78,7 @@ class FileRange:
         end: First byte behind it.
         size: Size of the whole file.
         is_csv: Whether it is CSV by its name; None if the name does not say so.
-        is_packed: Whether it is packed by its name; such a file is one file_range, as a CSV file is.
+        is_packed: Whether it is packed by its name; such a file is one file_range.
     """
 
     file: str
@@ -96,11 +100,13 @@ class RangeReport:
 
     Attributes:
         file: Path below the lake.
-        failure: Why the file could not be read; then nothing of it was written.
+        start: First byte.
+        failure: Why it could not be read; then nothing of it was written.
         counts: Its records.
     """
 
     file: str
+    start: int = 0
     failure: str | None = None
     counts: Counts = field(default_factory=Counts)
 
@@ -163,7 +169,7 @@ def run_task(plan: ReadPlan, ranges: tuple[FileRange, ...]) -> TaskReport:
     )
     reports = []
     for file_range in ranges:
-        report = RangeReport(file_range.file)
+        report = RangeReport(file_range.file, file_range.start)
         landed_of_piece, quarantined_of_piece = landed.part(), quarantined.part()
         try:
             for delivered in _parsed(plan, file_range, filesystem):
@@ -171,8 +177,8 @@ def run_task(plan: ReadPlan, ranges: tuple[FileRange, ...]) -> TaskReport:
                 report.counts += Counts.of(parsed)
                 landed_of_piece.add(_with_provenance(parsed.landed, plan, file_range))
                 quarantined_of_piece.add(_with_provenance(parsed.quarantined, plan, file_range))
-        except (ContentError, OSError) as error:
-            report = RangeReport(file_range.file, _failure(error))
+        except (ContentError, OSError, NotAloneError) as error:
+            report = RangeReport(file_range.file, file_range.start, _failure(error))
         else:
             landed.take(landed_of_piece)
             quarantined.take(quarantined_of_piece)
@@ -201,6 +207,8 @@ def _failure(error: Exception) -> str:
         raise error
     if isinstance(error, ContentError):
         return str(error)
+    if isinstance(error, NotAloneError):
+        return NOT_ALONE
     if isinstance(error, FileNotFoundError):
         return VANISHED
     if isinstance(error, PermissionError):
@@ -214,8 +222,8 @@ def _parsed(plan: ReadPlan, file_range: FileRange, filesystem: fsspec.AbstractFi
     address = f"{plan.lake}/{file_range.file}"
     if not file_range.is_whole:
         read = partial(filesystem.cat_file, address)
-        if _is_plain_json(read(0, ENVELOPE_BYTES), file_range, plan.source):
-            yield from _parse_range(plan, file_range, read)
+        if parts := _parts_of(read(0, ENVELOPE_BYTES), file_range, plan):
+            yield from _parse_range(plan.sizes, file_range, read, parts)
             return
         if file_range.start > 0:
             return  # The first range has all of the file.
@@ -225,39 +233,69 @@ def _parsed(plan: ReadPlan, file_range: FileRange, filesystem: fsspec.AbstractFi
         yield from read_all(text, reader, plan.sizes, most=file_range.size if content.is_plain else None)
 
 
-def _is_plain_json(head: bytes, file_range: FileRange, source: Source) -> bool:
-    """Whether a range of the file can be read alone: not if the file is packed, or the range is of an envelope."""
+@dataclass(frozen=True)
+class _Parts:
+    """How parts of a file are read alone.
+
+    Attributes:
+        reader: The reader of a part that begins there.
+        first_cut: The first place at a start or behind it, and before a stop, where a part may begin; None if there is
+            none. The text must have the byte before the start.
+    """
+
+    reader: Callable[[int], TextReader]
+    first_cut: Callable[[bytes, int, int], int | None]
+
+
+def _parts_of(head: bytes, file_range: FileRange, plan: ReadPlan) -> _Parts | None:
+    """How parts of a file that begins so are read alone; None if the file is packed, an envelope, or has no header."""
+    source = plan.source
     try:
         content, _ = open_text(io.BytesIO(head), is_csv=file_range.is_csv, is_packed=file_range.is_packed)
     except ContentError:
-        return False
-    return content.is_plain and not content.is_csv and head_of(head, source, final=False) <= 0
+        return None
+    if not content.is_plain:
+        return None
+    if content.is_csv:
+        found = first_header(head, source)
+        if found is None or found[1] > plan.sizes.range_bytes:
+            return None
+        return _Parts(
+            lambda start: CsvReader(source, start, found[0] if start else None, is_part=True), _first_line
+        )
+    if head_of(head, source, final=False) > 0:
+        return None
+    return _Parts(partial(JsonReader, source), partial(first_cut, required=source.required_names()))
+
+
+def _first_line(text: bytes, start: int, stop: int) -> int | None:
+    newline = text.find(b"\n", start - 1, stop - 1)
+    return None if newline < 0 else newline + 1
 
 
 def _parse_range(
-    plan: ReadPlan, file_range: FileRange, read: Callable[[int, int], bytes]
+    sizes: Sizes, file_range: FileRange, read: Callable[[int, int], bytes], parts: _Parts
 ) -> Iterator[Parsed]:
     """Read from cut to cut; what stands before the first cut, or everything without one, is of the range before."""
     start, end = file_range.start, file_range.end
-    required, overhang = plan.source.required_names(), plan.sizes.overhang_bytes
-    reader = JsonReader(plan.source) if start == 0 else None
+    reader = parts.reader(0) if start == 0 else None
     while True:
         # With the byte before, which shows whether a line begins at the start.
         offset = max(0, start - 1)
-        text = read(offset, min(end + overhang, file_range.size))
+        text = read(offset, min(end + sizes.overhang_bytes, file_range.size))
         first: int | None = start - offset
         if reader is None:
-            first = first_cut(text, start - offset, start + overhang - offset, required)
+            first = parts.first_cut(text, start - offset, start + sizes.overhang_bytes - offset)
             if first is None or offset + first >= end:
                 return
-            reader = JsonReader(plan.source, offset + first)
-        last = len(text) if end == file_range.size else first_cut(text, end - offset, len(text), required)
+            reader = parts.reader(offset + first)
+        last = len(text) if end == file_range.size else parts.first_cut(text, end - offset, len(text))
         text = text[first : end - offset if last is None else last]
         if last is not None:
             yield reader.close(text)
             return
         yield reader.feed(text)
-        start, end = end, min(end + plan.sizes.range_bytes, file_range.size)
+        start, end = end, min(end + sizes.range_bytes, file_range.size)
 
 
 def read_all(

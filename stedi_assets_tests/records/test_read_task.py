@@ -7,6 +7,7 @@ import json
 import lzma
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -24,6 +25,7 @@ from stedi_assets.landing import reader
 from stedi_assets.landing.files import LandingFile, Listing, landing_file
 from stedi_assets.records import json_reader
 from stedi_assets.records.content import Content
+from stedi_assets.records.csv_rows import CsvReader
 from stedi_assets.records.json_reader import JsonReader
 from stedi_assets.records.read_task import FileRange, ReadPlan, Sizes, TaskReport, run_task
 from stedi_assets.records.source import Parsed
@@ -73,11 +75,13 @@ def parsed_at_once(content: bytes) -> Parsed:
     return JsonReader(SOURCE).close(content)
 
 
-def assert_as_at_once(content: bytes, reading: reader.StagedRecords) -> None:
-    whole = parsed_at_once(content)
+def assert_as_at_once(
+    content: bytes, reading: reader.StagedRecords, at_once: Callable[[bytes], Parsed] = parsed_at_once
+) -> None:
+    whole = at_once(content)
     landed, quarantined = rows(reading.landed_files), rows(reading.quarantined_files)
     (file,) = reading.reports
-    provenance = {"source_file": "file.json", "ingested_at": 7}
+    provenance = {"source_file": file.file.path, "ingested_at": 7}
     assert landed == [row | provenance for row in whole.landed.to_dicts()]
     assert quarantined == [row | provenance for row in whole.quarantined.to_dicts()]
     positions = [row["source_position"] for row in landed + quarantined]
@@ -192,6 +196,95 @@ def test_any_bytes_at_all_are_accounted_for(content, by):
     else:
         # A file that says of itself that it is no text: nothing of it is read, and the message says why.
         assert reading.landed_files == reading.quarantined_files == ()
+
+
+def csv_at_once(content: bytes) -> Parsed:
+    return CsvReader(SOURCE).close(content)
+
+
+CSV_BEGINNINGS = [
+    "s,i,d\n",
+    "Made today\ns,i,d\n",
+    "sep=,\r\ni,s,d\r\n",
+    '\ufeff"s","i","d"\n',
+    "s,i,d\r",
+    "",
+]
+CSV_LINES = ["a,1,0.5", '"b",2,', '"c ""x""",3,1', "1,2,3", "", ",,", "d,4", 'e"e,5,1', "s,i,d"]
+# Within quotes that another line opens, a line may be a row like any other.
+CSV_ODD = [
+    '"two\nlines",6,1',
+    '"two\n1,2,3\n4,5,6\nrows",6,1',
+    '"f\\"\n1,2,3\ng",7,1',
+    '"never closed,9,1',
+    "i,s,d",
+    "x,y,z",
+    "g,8,1s,i,d",
+    "sep=,",
+    "i;s;d",
+]
+csv_rows = st.lists(
+    st.tuples(st.sampled_from(CSV_LINES + CSV_ODD), st.sampled_from(["\n"] * 8 + ["\r\n", "\r", "\n\n", ""])),
+    max_size=20,
+)
+
+
+@drawn
+@examples(1_000)
+@given(
+    st.sampled_from(CSV_BEGINNINGS),
+    csv_rows,
+    st.fixed_dictionaries({"ranges": st.integers(20, 120), "overhang": st.integers(0, 30)}),
+)
+def test_any_csv_in_ranges_of_any_size_is_what_it_is_at_once(beginning, parts, by):
+    content = (beginning + "".join(text + end for text, end in parts)).encode()
+    assert_as_at_once(content, read(content, "file.csv", **by), csv_at_once)
+
+
+@pytest.mark.parametrize("row", ["a,{},0.5\n", '"a ""b""","{}","0.5"\r\n', "a,{},0.5\ns,i,d\n"])
+def test_all_ranges_have_a_part_of_a_large_csv_file_whose_rows_are_lines(row):
+    content = ("s,i,d\n" + "".join(map(row.format, range(100)))).encode()
+    MEMORY.pipe_file("/lake/file", content)
+    file = LandingFile("file", len(content), "1", WRITTEN, is_csv=None, is_packed=False)
+    plan = replace(PLAN, sizes=Sizes(range_bytes=200))
+    landed = [run_task(plan, (each,)).ranges[0].counts.landed for each in reader._ranges(plan, [file])]
+    assert sum(landed) == 100
+    assert min(landed[:-1]) >= 5
+
+
+LONG = '"' + "line\n" * 100 + '",1,1\n'
+
+
+@pytest.mark.parametrize("odd", [LONG, f"x,1,1s,i,d\n{LONG}", '"never closed,1,1\n', "i,s,d\n1,a,1\n"])
+@pytest.mark.parametrize("at", [0, 50, 100])
+def test_a_csv_file_with_an_open_quote_or_another_header_is_read_by_one_task(odd, at):
+    good = lines(200)
+    rows_of_file = [f"a,{number},0.5\n" for number in range(100)]
+    if "i,s,d" in odd:
+        rows_of_file[at:] = [f"{number},a,0.5\n" for number in range(at, 100)]
+    content = ("s,i,d\n" + "".join([*rows_of_file[:at], odd, *rows_of_file[at:]])).encode()
+    files = []
+    for name, text in (("a.json", good), ("b.csv", content), ("c.json", good)):
+        MEMORY.pipe_file(f"/lake/{name}", text)
+        files.append(landing_file(name, StoredFile(name, len(text), WRITTEN, etag="1")))
+    ran = []
+
+    def run(plan, ranges, _):
+        tasks = reader._packed(ranges, 500, None)
+        ran.append(ranges)
+        return [TaskReport.from_json(run_task(plan, task).to_json()) for task in tasks]
+
+    with mock.patch.object(reader, "_run", run), mock.patch.object(reader, "_OPEN_COST_BYTES", 0):
+        plan = replace(PLAN, sizes=Sizes(300, 50, 10**9))
+        reading = reader.read_landing_files(plan, files, mock.Mock(), lambda: Listing(tuple(files), ()))
+    landed = Counter(row["source_file"] for row in rows(reading.landed_files))
+    whole_csv = csv_at_once(content)
+    assert landed == {"a.json": 200, "b.csv": whole_csv.landed.height, "c.json": 200}
+    assert [report.counts.landed for report in reading.reports] == [*landed.values()]
+    assert len(rows(reading.quarantined_files)) == whole_csv.quarantined.height
+    # What the tasks of the other files have read is not read again, but for what shared a task with the file.
+    assert len(ran) == 2
+    assert len([found for found in ran[1] if found.file != "b.csv"]) <= 2
 
 
 def test_a_line_inside_a_record_does_not_leave_it_though_it_fills_a_range_alone():
