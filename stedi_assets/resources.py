@@ -18,7 +18,8 @@ from stedi_assets.engine import memory
 from stedi_assets.engine.probes import EngineError
 from stedi_assets.engine.session import SparkEngine
 from stedi_assets.errors import StediError
-from stedi_assets.lake.aws_errors import explain, is_transient
+from stedi_assets.lake.aws_errors import explain, is_silence, is_transient
+from stedi_assets.lake.disk_errors import explain_disk, is_locked
 from stedi_assets.lake.lake import Lake
 from stedi_assets.lake.lineage import made_by
 from stedi_assets.lake.pinned import PinnedSnapshots
@@ -34,8 +35,12 @@ if TYPE_CHECKING:
 # Clients try again for some seconds by themselves; this is for what takes longer. The wait doubles, and runs that
 # failed together do not come back together. Bad data, wrong configuration and bugs are never tried again.
 RETRIES, RETRY_AFTER_SECONDS = 2, 30
+# Where storage takes requests and says nothing, clients have waited for minutes, and further steps of the run would
+# wait as long, one after the other. So nothing is tried again, and steps that begin so soon afterwards do not try.
+SILENT_SECONDS = 60
 # How the message of a failure begins, beside what ``assets.lake_table`` says of data and code.
 NO_ANSWER, CONFIGURATION = "Storage did not answer", "Configuration"
+UNUSABLE = "The lake cannot be used as it is"
 # How often a step is computed again since another run published what it depends on.
 ATTEMPTS_AGAIN = 4
 
@@ -52,18 +57,35 @@ def failing_clearly(lake: Lake, what: str, attempt: int = 0) -> Iterator[None]:
         what: What is being done, by the name of its table or op.
         attempt: How often Dagster has tried the step before.
     """
+    if lake.silent_since is not None and time.monotonic() - lake.silent_since < SILENT_SECONDS:
+        raise dg.Failure(
+            f"{NO_ANSWER}: {what} did not try, since a step before it waited in vain", allow_retries=False
+        )
+    began = time.monotonic()
     try:
         yield
     except StediError as error:
         raise dg.Failure(f"{_kind(error)}: {error}", allow_retries=False) from error
     except Exception as error:
-        if is_transient(error):
+        if is_silence(error):
+            lake.silent_since = time.monotonic()
+            raise dg.Failure(
+                f"{NO_ANSWER}: waited in vain, and not tried again ({what}, after {lake.silent_since - began:.0f} s): "
+                f"{explain(error, lake.uri)}",
+                allow_retries=False,
+            ).with_traceback(error.__traceback__) from None
+        if is_transient(error) or is_locked(error):
             tried = f"{NO_ANSWER}: tried {counted(attempt + 1, 'time')}"
-            failure = dg.Failure(f"{tried}: {explain(error, lake.uri)}").with_traceback(error.__traceback__)
+            said = explain(error, lake.uri) or explain_disk(error, lake.uri)
+            failure = dg.Failure(f"{tried}: {said}").with_traceback(error.__traceback__)
             wait = RETRY_AFTER_SECONDS * 2**attempt * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
             raise dg.RetryRequested(RETRIES, wait) from failure
-        explained = explain(error, lake.uri)
-        message = f"{CONFIGURATION}: {explained}" if explained else _of_engine(error, what)
+        if said := explain_disk(error, lake.uri):
+            message: str | None = f"{UNUSABLE}: {said}"
+        elif said := explain(error, lake.uri):
+            message = f"{CONFIGURATION}: {said}"
+        else:
+            message = _of_engine(error, what)
         if message is None:
             raise
         raise dg.Failure(message).with_traceback(error.__traceback__) from None
@@ -72,11 +94,7 @@ def failing_clearly(lake: Lake, what: str, attempt: int = 0) -> Iterator[None]:
 def _kind(error: StediError) -> str:
     if isinstance(error, PublishConflictError):
         return "Another run was first"
-    return (
-        CONFIGURATION
-        if isinstance(error, SettingsError | EngineError)
-        else "The lake cannot be used as it is"
-    )
+    return CONFIGURATION if isinstance(error, SettingsError | EngineError) else UNUSABLE
 
 
 @contextmanager

@@ -5,7 +5,6 @@ What a command prints is decided here; what it computes, elsewhere.
 
 from __future__ import annotations
 
-import errno
 import sys
 from typing import Any
 
@@ -57,14 +56,6 @@ __all__ = [
 # Typer's root of wrong usage, which it does not export.
 _ClickException: type[Any] = typer.BadParameter.__mro__[2]
 
-_NOT_PERMITTED = "let the user who runs this read and write it, or name another place"
-_DENIED = {
-    errno.EACCES: _NOT_PERMITTED,
-    errno.EPERM: _NOT_PERMITTED,
-    errno.EROFS: "name a place that can be written",
-    errno.ENOSPC: "make room, then run this again",
-}
-
 
 def main() -> None:
     """Run the command and exit; what a user can put right is one line, not a stack.
@@ -83,16 +74,11 @@ def main() -> None:
         complain(f"stedi: {error}")
     except Exception as error:
         from stedi_assets.lake.aws_errors import explain
+        from stedi_assets.lake.disk_errors import explain_disk
 
-        message = _denied(error) or explain(error, get_settings().lake_uri)
+        lake_uri = get_settings().lake_uri
+        message = explain_disk(error, lake_uri) or explain(error, lake_uri)
         if message is None:
             raise
         complain(f"stedi: {message}")
     sys.exit(1)
-
-
-def _denied(error: Exception) -> str | None:
-    """What to do about a file that the system does not let be read or written; None for any other error."""
-    if not isinstance(error, OSError) or error.errno not in _DENIED:
-        return None
-    return f"{error.filename}: {error.strerror}: {_DENIED[error.errno]}"

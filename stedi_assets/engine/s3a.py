@@ -59,6 +59,10 @@ def s3a_config() -> dict[str, str]:
         "spark.sql.parquet.output.committer.class": (
             "org.apache.spark.internal.io.cloud.BindingParquetOutputCommitter"
         ),
+        # By default a request waits 200 s for an answer, and is made some forty times. Spark tries a task again, too.
+        "spark.hadoop.fs.s3a.connection.timeout": "15s",
+        "spark.hadoop.fs.s3a.attempts.maximum": "2",
+        "spark.hadoop.fs.s3a.retry.limit": "2",
     }
     if region := aws.region():
         config["spark.hadoop.fs.s3a.endpoint.region"] = region

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from stedi_assets import aws
-from stedi_assets.lake.errors import LakeError
+from stedi_assets.lake.errors import LakeError, causes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import fsspec
     from botocore.exceptions import ClientError
 
@@ -47,6 +45,11 @@ _THROTTLED = ("SlowDown", "ThrottlingException")
 
 # The words of Sail, and of the reader of landing files in any engine, for a request to S3 that failed at every try.
 _NETWORK_ERRORS = "32|5[4-9]|6[0-5]|10[1-4]|11[0-3]"  # of Linux and macOS; a full disk is none
+# The same for a server that took each request and said nothing. Sail tries ten times, or until three minutes are over,
+# which is so when it waited for each of fewer tries.
+_ENGINE_SILENCE = re.compile(
+    r"operation timed out|record reader failed: \w*Timeout\w*Error|after [1-9] retries, .* - HTTP error"
+)
 _ENGINE_FAULT = re.compile(
     rf"Generic S3 error|\(os error ({_NETWORK_ERRORS})\)"
     r"|record reader failed: \w*(Connect|Timeout|HTTPClient|Payload)\w*Error"
@@ -69,7 +72,8 @@ def require_bucket(filesystem: fsspec.AbstractFileSystem, lake_uri: str) -> None
         if _is_forbidden(error):
             # No other request needs this permission. A permission that is needed is missed when it is used.
             return
-        if (message := explain(error, lake_uri)) is None:
+        # Silence is no fault of the lake: whoever asked for something says how long it waited.
+        if (message := explain(error, lake_uri)) is None or is_silence(error):
             raise
         raise LakeError(message) from None
     region, home = aws.region(), answer.get("LocationConstraint")
@@ -95,7 +99,7 @@ def explain(error: BaseException, lake_uri: str) -> str | None:
         boto.SSOError,
         boto.TokenRetrievalError,
     )
-    for cause in _causes(error):
+    for cause in causes(error):
         match cause:
             case LakeError():
                 return str(cause)
@@ -119,7 +123,20 @@ def is_transient(error: BaseException) -> bool:
 
     return any(
         _is_overloaded(cause) if isinstance(cause, ClientError) else _is_network_fault(cause)
-        for cause in _causes(error)
+        for cause in causes(error)
+    )
+
+
+def is_silence(error: BaseException) -> bool:
+    """Whether storage took requests and never answered, so that clients have waited for minutes already."""
+    from botocore import exceptions as boto
+    from pyspark.errors import PySparkException
+
+    return any(
+        _ENGINE_SILENCE.search(str(cause)) is not None
+        if isinstance(cause, PySparkException)
+        else isinstance(cause, boto.ReadTimeoutError | boto.ConnectTimeoutError)
+        for cause in causes(error)
     )
 
 
@@ -128,7 +145,7 @@ def _is_network_fault(error: BaseException) -> bool:
     from pyspark.errors import PySparkException
 
     if isinstance(error, PySparkException):
-        return _ENGINE_FAULT.search(str(error)) is not None
+        return any(words.search(str(error)) for words in (_ENGINE_FAULT, _ENGINE_SILENCE))
     return isinstance(error, boto.HTTPClientError | boto.ConnectionError)
 
 
@@ -149,18 +166,9 @@ def _is_overloaded(error: ClientError) -> bool:
     return status >= _SERVER_ERROR or error.response.get("Error", {}).get("Code") in _THROTTLED
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and its causes, each once: PyIceberg raises the error of a missing file as its own cause."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-
-
 def _is_forbidden(error: BaseException) -> bool:
     return isinstance(error, PermissionError) and not any(
-        code in str(cause) for cause in _causes(error) for code in _REFUSED_CREDENTIALS
+        code in str(cause) for cause in causes(error) for code in _REFUSED_CREDENTIALS
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pyiceberg.io.fsspec import FsspecFileIO, FsspecInputFile, FsspecOutputFile
 
+from stedi_assets import aws
 from stedi_assets.lake.avro import is_whole
 from stedi_assets.lake.durable import DurableFile
 from stedi_assets.lake.errors import LakeError
@@ -35,6 +36,14 @@ class LakeFileIO(FsspecFileIO):
 
     A file of another lake is not touched. What is written to a folder is on disk before a commit names it.
     """
+
+    def get_fs(self, scheme: str, hostname: str | None = None) -> AbstractFileSystem:
+        """The file system of a scheme, which tries as often as the lake's own."""
+        filesystem = super().get_fs(scheme, hostname)
+        if "s3" in filesystem.protocol:
+            # Heeded at the first request. PyIceberg has properties for the times alone.
+            filesystem.config_kwargs.update(aws.S3_CLIENT)
+        return filesystem
 
     def new_input(self, location: str) -> FsspecInputFile:
         """A file to read.

@@ -18,7 +18,7 @@ from stedi_assets import aws
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-# The same as s3fs for S3. The client's own setting is a minute, ten times.
+# The client's own setting is a minute, ten times.
 CONFIG = Config(connect_timeout=5, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 5})
 
 

@@ -49,6 +49,8 @@ class Lake:
         self.on_s3 = settings.on_s3
         self.database = settings.database
         self._kms_key_id = settings.kms_key_id
+        # When a step waited for storage in vain, by the monotonic clock.
+        self.silent_since: float | None = None
 
     @cached_property
     def catalog(self) -> Catalog:

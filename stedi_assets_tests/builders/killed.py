@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate"}
+_REMOVALS = {"os.remove", "os.rmdir"}
+_CHANGES = _REMOVALS | {"os.rename", "os.mkdir", "os.link", "os.symlink", "os.truncate"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _PRELOADED = (
     "pysail.spark",
@@ -53,26 +54,42 @@ class Killing:
 def _act(action: Callable[[str], None], lake: str, at: int) -> None:
     left = at
 
-    def before_a_write() -> None:
+    def before_a_write(_: bool) -> None:
         nonlocal left
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         left -= 1
 
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open":
+    watch(lake, before_a_write)
+    action(lake)
+
+
+def watch(folder: str, before_a_write: Callable[[bool], None]) -> None:
+    """Have a function called before each write of this process to a folder, for as long as the process lives.
+
+    Args:
+        folder: The folder.
+        before_a_write: Is told whether the write makes room, and is no other. What it raises, the write raises.
+    """
+
+    def hook(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "open":
             path, _, flags = arguments
             is_write = isinstance(path, str | bytes | os.PathLike) and bool((flags or 0) & _WRITING)
-        elif event in _CHANGES:
+        elif name in _CHANGES:
             path, is_write = arguments[0], True
         else:
             return
-        if is_write and Path(os.fsdecode(path)).is_relative_to(lake):
-            before_a_write()
+        if is_write and Path(os.fsdecode(path)).is_relative_to(folder):
+            before_a_write(name in _REMOVALS)
 
     from sqlalchemy import event
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Connection, Engine
 
-    event.listen(Engine, "commit", lambda _: before_a_write())
+    @event.listens_for(Engine, "commit")
+    def commits(connection: Connection) -> None:
+        # Dagster keeps its history in a database, too.
+        if Path(connection.engine.url.database or "").is_relative_to(folder):
+            before_a_write(False)
+
     sys.addaudithook(hook)
-    action(lake)

@@ -26,6 +26,7 @@ from typing import Literal, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 Fault = Literal["slow_down", "reset_before", "reset_after", "time_out"]
+End = Literal["cut", "mute"]
 FAULTS: tuple[Fault, ...] = ("slow_down", "reset_before", "reset_after", "time_out")
 # Status, headers, content.
 Answer: TypeAlias = tuple[int, list[tuple[str, str]], bytes]
@@ -51,15 +52,17 @@ class Plan:
             ``reset_after`` it acted on it; ``time_out`` holds the answer back until the client gives up.
         rate: Share of requests that meet with one.
         seed: Decides which; the same for the same order of requests.
-        requests_before_cut: How many requests pass before the network is cut; None if it is not.
-        only: Part of an operation's name, as in what ``report`` counts, to which faults and cuts are confined.
+        requests_before_end: How many requests pass before the network is at an end; None if it never is.
+        end: Whether the network is cut then, or the server takes requests and says nothing more.
+        only: Part of an operation's name, as in what ``report`` counts, to which faults and ends are confined.
         latency_seconds: By how much each request takes longer.
     """
 
     faults: tuple[Fault, ...] = ()
     rate: float = 0.05
     seed: int = 0
-    requests_before_cut: int | None = None
+    requests_before_end: int | None = None
+    end: End = "cut"
     only: str = ""
     latency_seconds: float = 0.0
 
@@ -159,17 +162,17 @@ class _State:
             self.requests: Counter[str] = Counter()
             self.faults: Counter[tuple[str, str]] = Counter()
 
-    def fault(self, operation: str) -> Fault | Literal["cut"] | None:
+    def fault(self, operation: str) -> Fault | End | None:
         """Count a request, and say what becomes of it."""
         with self._lock:
             self.requests[operation] += 1
             if self.plan.only not in operation:
                 return None
             self._passed += 1
-            before_cut = self.plan.requests_before_cut
-            found: Fault | Literal["cut"] | None = None
-            if before_cut is not None and self._passed > before_cut:
-                found = "cut"
+            before_end = self.plan.requests_before_end
+            found: Fault | End | None = None
+            if before_end is not None and self._passed > before_end:
+                found = self.plan.end
             elif self.plan.faults and self._random.random() < self.plan.rate:
                 found = self._random.choice(self.plan.faults)
             if found:
@@ -216,6 +219,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in ("cut", "reset_before"):
             self._reset()
             return
+        if fault == "mute":
+            self._hold_back()
+            return
         if fault == "slow_down":
             self._answer(*(_SLOW_DOWN if target is None else _glue_error("ThrottlingException")))
             return
@@ -227,9 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "reset_after":
             self._reset()
         elif fault == "time_out":
-            # Readable when the client hangs up.
-            select.select([self.connection], [], [], _HELD_BACK_SECONDS)
-            self._reset()
+            self._hold_back()
         else:
             self._answer(*answer)
 
@@ -275,6 +279,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+
+    def _hold_back(self) -> None:
+        # Readable when the client hangs up.
+        select.select([self.connection], [], [], _HELD_BACK_SECONDS)
+        self._reset()
 
     def _reset(self) -> None:
         self.close_connection = True

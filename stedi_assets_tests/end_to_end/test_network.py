@@ -1,5 +1,6 @@
 """Runs on a network that fails: they succeed or say why, and every table is as it was or exactly as it should be."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import pytest
 from pyiceberg.exceptions import NoSuchTableError
 from s3fs import S3FileSystem
 
-from stedi_assets import resources
+from stedi_assets import aws, resources
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake import glue
 from stedi_assets_tests.builders.daemon import Daemon
@@ -38,7 +39,7 @@ def proxy(s3_server, monkeypatch) -> Iterator[FaultProxy]:
     with running_proxy(s3_server) as running:
         monkeypatch.setenv("AWS_ENDPOINT_URL", running.url)
         monkeypatch.setenv("AWS_TIMEOUT", "1s")  # Sail's
-        monkeypatch.setattr(S3FileSystem, "read_timeout", 1)
+        monkeypatch.setitem(aws.S3_CLIENT, "read_timeout", 1)
         # Of five tries as many are waits, of 4 s together.
         monkeypatch.setattr(S3FileSystem, "retries", 2)
         monkeypatch.setattr(glue, "CONFIG", glue.CONFIG.merge(glue.Config(read_timeout=1)))
@@ -187,7 +188,7 @@ def test_an_answer_that_is_lost_is_no_conflict(graph, proxy, expected_of_few):
 def test_a_cut_network_leaves_tables_whole_and_the_next_run_repairs(
     graph, proxy, expected_of_few, *, passed, only
 ):
-    proxy.follow(Plan(requests_before_cut=passed, only=only))
+    proxy.follow(Plan(requests_before_end=passed, only=only))
     result = graph.run(*FEW, ok=False)
     tries = proxy.report(Plan()).faults.total()
     assert not result.success
@@ -195,6 +196,68 @@ def test_a_cut_network_leaves_tables_whole_and_the_next_run_repairs(
     # Of one step, tried three times, by clients that try ten times, as boto3 and s3fs together, or eleven, as Sail. A
     # query of Sail reads the two tables that decide consent at once.
     assert tries <= 3 * 2 * 11
+
+
+def only_the_first_waited(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether one step waited for storage in vain, and said what to do, and no other step tried."""
+    first, *others = failures(result)
+    return (
+        first.startswith("Storage did not answer: waited in vain, and not tried again (")
+        and ("nothing answers at 127.0.0.1 (Read" in first or "the engine could not reach s3://" in first)
+        and first.endswith("then try again")
+        and all("did not try, since a step before it waited in vain" in other for other in others)
+    )
+
+
+@pytest.mark.parametrize("only", share(["", "Glue UpdateTable"], ""))
+def test_a_server_that_takes_requests_and_says_nothing_is_waited_for_by_one_step(
+    graph, proxy, expected_of_few, only
+):
+    """The whole graph has three steps that do not wait for one another."""
+    proxy.follow(Plan(requests_before_end=0, end="mute", only=only))
+    result = graph.run(ok=False)
+    proxy.follow(Plan())
+    assert not result.success
+    assert only_the_first_waited(result), failures(result)
+    graph.run(*FEW)
+    assert rows_of(graph)["customer_trusted"] == expected_of_few["customer_trusted"]
+
+
+def test_clients_wait_for_four_minutes_at_most(new_lake, tmp_path, sail_engine):
+    """The times of one request: what is set here, and Sail's, are all that ends a run on a server that says nothing."""
+    graph = Graph(new_lake(tmp_path), sail_engine)
+    contract = CONTRACTS["customer_landing"]
+    table = graph.lake.ensure_table(contract)
+    for filesystem in (graph.lake.filesystem, table.io.get_fs("s3")):
+        config = filesystem.s3.meta.config
+        # To read an object, s3fs tries as often as it tries.
+        tries = filesystem.retries**2 * config.retries["total_max_attempts"]
+        assert config.read_timeout * tries <= 250
+    assert (glue.CONFIG.connect_timeout + glue.CONFIG.read_timeout) * 5 <= 250
+
+
+MUTE = [("", 0), ("", 300), ("GetObject data", 0), ("data", 20), ("Glue", 9)]
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize(("only", "passed"), MUTE)
+def test_a_server_that_falls_silent_ends_a_run_within_minutes(  # noqa: PLR0917 - fixtures
+    s3_server, new_lake, sail_engine, tmp_path, monkeypatch, only, passed
+):
+    """With the product's own patience."""
+    S3FileSystem.clear_instance_cache()
+    with running_proxy(s3_server) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        graph = Graph(new_lake(first_delivery(tmp_path / "delivered")), sail_engine)
+        proxy.follow(Plan(requests_before_end=passed, end="mute", only=only))
+        began = time.monotonic()
+        result = graph.run(ok=False)
+        took = time.monotonic() - began
+        print(f"{only} {passed}: {took:.0f} s, {proxy.report(Plan()).faults}")  # noqa: T201 - a figure of the proof
+        assert only_the_first_waited(result), failures(result)
+        assert took < 360
+        graph.run(*FEW)
+    S3FileSystem.clear_instance_cache()
 
 
 def test_a_file_that_s3_will_not_hand_out_is_not_taken_for_damaged(graph, proxy, expected_of_few):

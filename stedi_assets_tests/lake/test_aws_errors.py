@@ -15,7 +15,7 @@ import s3fs
 from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
 from stedi_assets.definitions import build_definitions
-from stedi_assets.lake.aws_errors import explain, is_transient
+from stedi_assets.lake.aws_errors import explain, is_silence, is_transient
 from stedi_assets_tests.builders.graph import Graph
 from stedi_assets_tests.builders.known_lakes import DATA
 from stedi_assets_tests.shares import share
@@ -219,6 +219,27 @@ def test_aws_region_is_enough(new_lake, sail_engine, monkeypatch):
 )
 def test_a_fault_of_the_disk_is_no_fault_of_the_network(words, network):
     assert is_transient(SparkConnectGrpcException(words)) is network
+
+
+# Of Sail 0.7.2.
+GAVE_UP = "Generic S3 error: Error performing GET http://s3/x in {}, max_retries: 10, retry_timeout: 180s  - HTTP error"
+
+
+@pytest.mark.parametrize(
+    ("words", "silent"),
+    [
+        ("operation timed out", True),
+        # Requests of 30 s each until three minutes were over, and requests that were cut at once.
+        (GAVE_UP.format("190.3s, after 6 retries"), True),
+        (GAVE_UP.format("25.07s, after 10 retries"), False),
+        ("a task of the record reader failed: ReadTimeoutError at read_task.py:200", True),
+        ("a task of the record reader failed: ConnectionError at read_task.py:200", False),
+    ],
+)
+def test_silence_is_told_from_a_network_that_is_cut(words, silent):
+    error = SparkConnectGrpcException(words)
+    assert is_transient(error)
+    assert is_silence(error) is silent
 
 
 @pytest.mark.timeout(10)
