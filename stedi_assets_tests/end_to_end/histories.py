@@ -98,10 +98,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule(one=any_one)
     def a_file_is_repaired(self, one: int) -> None:
-        """The records that can be read stay, and those that cannot go."""
-        source, _, name = (path := self._file(one)).split("/")
-        whole = [line for line in (self.folder / path).read_bytes().splitlines() if _row(line) is not None]
-        self._deliver(source, b"".join(line + b"\n" for line in whole), name)
+        """Each record that cannot be read gives way to one of the same person: a file that has lost one is refused."""
+        self._repair(self._file(one))
 
     @precondition(lambda self: self.erased)
     @rule(which=devices, consents=st.booleans())
@@ -184,6 +182,9 @@ class Histories(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.graph.run()
+        self._hold_to_its_end()
+
+    def _hold_to_its_end(self) -> None:
         self._hold_to_consent()
         left = [item for item in verify(self.graph.lake, self.graph.settings) if item.state != "holds"]
         assert left == []
@@ -259,6 +260,10 @@ class Histories(RuleBasedStateMachine):
         path = deliver(self.folder, source, content, name or f"{self.number:03}.json")
         self.taken_back.discard(str(path.relative_to(self.folder)))
 
+    def _repair(self, path: str) -> None:
+        source, _, name = path.split("/")
+        self._deliver(source, lines(*map(_repaired, (self.folder / path).read_bytes().splitlines())), name)
+
     def _erased_by_file(self) -> dict[str, int]:
         entries = [entry for source in SOURCES for entry in read_entries(self.graph.lake, source).values()]
         return {entry.source_file: entry.erased for entry in entries if entry.erased}
@@ -266,6 +271,13 @@ class Histories(RuleBasedStateMachine):
 
 def _now() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _repaired(line: bytes) -> bytes | dict[str, Any]:
+    if _row(line) is not None:
+        return line
+    (who,) = [who for who in PEOPLE if who.encode() in line]
+    return customer(who, serial=VIC_SERIAL if VIC_SERIAL.encode() in line else SERIAL, updated=T0 + 3)
 
 
 def _row(line: bytes) -> dict[str, Any] | None:

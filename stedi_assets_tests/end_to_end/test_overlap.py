@@ -5,12 +5,16 @@ One run stops at a point. Somebody withdraws, and another run does all that it h
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from stedi_assets.engine.session import SparkEngine
+from stedi_assets.verification.verify import verify
 from stedi_assets_tests.builders.files import lines
-from stedi_assets_tests.builders.graph import Graph, KeptLake
+from stedi_assets_tests.builders.graph import Graph, KeptLake, failures
+from stedi_assets_tests.builders.killed import Killing
 from stedi_assets_tests.builders.points import Points
 from stedi_assets_tests.builders.small_lake import NEW, READINGS, deliver_all, e_mail, snapshot
 from stedi_assets_tests.shares import share
@@ -86,6 +90,26 @@ def test_a_withdrawal_between_look_and_commit_of_any_table_is_not_undone(kept, p
 def test_a_withdrawal_at_any_point_of_a_run_is_not_undone(kept, points):
     for at in range(len(passed(kept, points))):
         assert_withdrawn(kept.graph(), points, at)
+
+
+def run_or_give_way(lake: str) -> None:
+    """A run of a process of its own, as that of a second machine: it succeeds, or says that another run was first."""
+    result = Graph(lake, SparkEngine(spark="sail")).run(ok=False)
+    assert all(text.startswith("Another run was first: ") for text in failures(result)), failures(result)
+
+
+@pytest.mark.prove
+def test_two_processes_that_run_at_once_publish_what_one_would(kept):
+    """Two ``dagster dev`` on one lake know nothing of each other. Each has its own history, and its own pools."""
+    graph, killing = kept.graph(), Killing()
+    land(graph, "accelerometer", READINGS[:1])
+    land(graph, "customer", WITHDRAWAL)
+    with ThreadPoolExecutor(2) as both:
+        ended = list(both.map(lambda _: killing.run(run_or_give_way, graph.lake_uri, at=-1), range(2)))
+    assert ended == [True, True]
+    graph.run()
+    assert published(graph) == set()
+    assert [found for found in verify(graph.lake, graph.settings) if found.state != "holds"] == []
 
 
 @pytest.mark.prove
