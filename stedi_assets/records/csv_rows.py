@@ -12,6 +12,8 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from stedi_assets.records.convert import Converter
 from stedi_assets.records.csv_header import (
     NOTHING_BEGINS,
@@ -21,6 +23,7 @@ from stedi_assets.records.csv_header import (
     read_header,
     resembles_header,
 )
+from stedi_assets.records.csv_plain import plain_rows
 from stedi_assets.records.csv_text import Row, behind_blanks, is_row, next_row, whole_row
 from stedi_assets.records.headerless import values_by_kind
 from stedi_assets.records.identity import DEVICE_FIELDS, PERSON_FIELDS
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
 
 # So many rows are converted at once, and so many are worth it.
 _BATCH, _WORTHWHILE_ROWS = 1024, 8
+# So much text is read at once if all of it is plain; less where it is not.
+_MOST_AT_ONCE, _LEAST_AT_ONCE = 512 * 1024, 8 * 1024
 # A number with which an address may begin if it is glued to a row.
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?")
 
@@ -87,6 +92,7 @@ class CsvReader(TextReader):
             self._header = Header()
             settled, outcome.repaired["title"] = begins
             outcome.repaired["bom"] = window.count(BOM, 0, behind_blanks(window, 0, final=True))
+        outcome.behind = b"\r\n"
         headers = [(0, self._header)]
         outcome.mentions = partial(_mentions, headers, outcome.source.by_name())
         settled = self._rows(outcome, settled, headers, final=final)
@@ -94,10 +100,37 @@ class CsvReader(TextReader):
 
     def _rows(self, outcome: Outcome, settled: int, headers: list[tuple[int, Header]], *, final: bool) -> int:
         """Add the rows, and the headers with the places from which on they hold; where the last one ends."""
+        window, block, odd = outcome.window, _MOST_AT_ONCE, _LEAST_AT_ONCE
+        while True:
+            header, begin = headers[-1][1], behind_blanks(window, settled, final=final)
+            end = window.rfind(b"\n", begin, begin + block) + 1
+            if end and header.names and (plain := plain_rows(window[begin:end], header, outcome.source)):
+                typed, starts = plain
+                outcome.add_typed(typed, starts + begin)
+                outcome.records += len(starts)
+                settled, block, odd = end, min(2 * block, _MOST_AT_ONCE), _LEAST_AT_ONCE
+                continue
+            if end and header.names and block > _LEAST_AT_ONCE:
+                block //= 8
+                continue
+            reached = self._rows_one_by_one(outcome, (settled, begin + odd), headers, final=final)
+            if reached == settled:
+                return settled
+            # Where rows are odd, so are most of the next ones.
+            settled, odd = reached, min(2 * odd, _MOST_AT_ONCE)
+
+    def _rows_one_by_one(
+        self, outcome: Outcome, bounds: tuple[int, int], headers: list[tuple[int, Header]], *, final: bool
+    ) -> int:
+        """As ``_rows``, of the rows that begin within bounds, up to the next header."""
+        settled, stop = bounds
         window, known, header = outcome.window, outcome.source.by_name(), headers[-1][1]
         batch = _Batch(outcome, header)
         may_extend = self._is_part and b'"' in window
-        while row := next_row(window, settled, header.separator, len(header.names), final=final):
+        while settled < stop:
+            row = next_row(window, settled, header.separator, len(header.names), final=final)
+            if row is None:
+                break
             settled = row.end
             text = window[row.start : row.end]
             if may_extend and (row.kind == "not_csv" or b'\\"' in text):
@@ -117,18 +150,27 @@ class CsvReader(TextReader):
             if found:
                 if self._is_part and header.names and found != header:
                     raise NotAloneError
-                self._header = header = found
+                self._header = found
                 headers.append((row.end, found))
-                batch.add()
-                batch = _Batch(outcome, header)
+                break
         batch.add()
         return settled
+
+
+class _RowReader(CsvReader):
+    """Reads as ``CsvReader`` does, and notes where each row ends."""
+
+    def _rows(self, outcome: Outcome, settled: int, headers: list[tuple[int, Header]], *, final: bool) -> int:
+        bounds = settled, len(outcome.window)
+        while (reached := self._rows_one_by_one(outcome, bounds, headers, final=final)) != bounds[0]:
+            bounds = reached, bounds[1]
+        return reached
 
 
 def row_ends(text: bytes, source: Source) -> dict[int, int]:
     """Where each record of a whole file ends, by its start."""
     outcome = Outcome(source, text, 0)
-    CsvReader(source)._settle(outcome, final=True)  # noqa: SLF001 - of this module
+    _RowReader(source)._settle(outcome, final=True)  # noqa: SLF001 - of this module
     return outcome.ends
 
 
@@ -173,7 +215,9 @@ class _Batch:
         starts, rows, self._starts, self._rows = self._starts, self._rows, [], []
         repairs = [] if self._header.names else ["headerless"]
         names = self._header.names or [field.name for field in self._outcome.source.fields]
-        if len(rows) >= _WORTHWHILE_ROWS and (typed := typed_columns(names, rows, self._outcome.source)):
+        columns = [pl.Series(values, dtype=pl.String) for values in zip(*rows, strict=True)]
+        is_worthwhile = len(rows) >= _WORTHWHILE_ROWS
+        if is_worthwhile and (typed := typed_columns(names, columns, self._outcome.source)):
             self._outcome.add_typed(typed, starts)
             self._outcome.repaired.update(dict.fromkeys(repairs, len(rows)))
             return

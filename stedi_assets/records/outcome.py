@@ -40,6 +40,7 @@ class Outcome:
         repaired: repairs by kind.
         drift: records by unknown field.
         ends: where in the window a record ends, by its start; the others end with their line.
+        behind: what may stand behind these others on their line.
         mentions: finds whom the text of a quarantined record names, which begins there in the window.
     """
 
@@ -50,6 +51,7 @@ class Outcome:
     repaired: Counter[str] = field(default_factory=Counter)
     drift: Counter[str] = field(default_factory=Counter)
     ends: dict[int, int] = field(default_factory=dict)
+    behind: bytes = BEHIND_OBJECT
     mentions: Callable[[str, int], Mentions] = lambda text, _: mentions_in(text)
     _frames: list[pl.DataFrame] = field(default_factory=list)
     _rows: list[tuple[Any, ...]] = field(default_factory=list)
@@ -109,7 +111,7 @@ class Outcome:
     def _end(self, start: int) -> int:
         if start in self.ends:
             return self.ends[start]
-        return start + len(self.window[start : line_end(self.window, start)].rstrip(BEHIND_OBJECT))
+        return start + len(self.window[start : line_end(self.window, start)].rstrip(self.behind))
 
 
 def line_end(text: bytes, start: int) -> int:

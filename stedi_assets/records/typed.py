@@ -84,32 +84,39 @@ def typed_rows(text: bytes, records: int, source: Source) -> TypedRows | None:
     )
 
 
-def typed_columns(names: Sequence[str], rows: Sequence[Sequence[str]], source: Source) -> TypedRows | None:
-    """The rows of a CSV file, as many values each as there are names; None if any value may not be what it seems."""
+def typed_columns(names: Sequence[str], values: Sequence[pl.Series], source: Source) -> TypedRows | None:
+    """The rows of a CSV file by their columns of text; None if any value may not be what it seems."""
     by_name = source.by_name()
     fields = [by_name.get(name.casefold()) for name in names]
     columns: dict[str, pl.Series] = {}
-    for field_, values in zip(fields, zip(*rows, strict=True), strict=True):
+    for field_, written in zip(fields, values, strict=True):
         if field_ is None:
             continue
-        written = pl.Series(field_.name, values, dtype=pl.String)
-        if field_.name in columns or not _is_certain(written, field_):
+        present = written if field_.required else written.replace("", None)
+        if field_.name in columns or not _is_certain(present, field_):
             return None
-        columns[field_.name] = written.cast(DTYPES[field_.type])
+        columns[field_.name] = present.cast(DTYPES[field_.type]).alias(field_.name)
     if any(f.required and f.name not in columns for f in source.fields):
         return None
     absent = {f.name: pl.lit(None, DTYPES[f.type]) for f in source.fields if f.name not in columns}
-    is_renamed = any(field_ and name != field_.name for name, field_ in zip(names, fields, strict=True))
+    renamed = [f.name for f, name in zip(fields, names, strict=True) if f and name != f.name]
+    rows = pl.DataFrame(columns).with_columns(**absent).select([f.name for f in source.fields])
+    is_renamed = [pl.col(name).is_not_null() for name in renamed]
     return TypedRows(
-        rows=pl.DataFrame(columns).with_columns(**absent).select([f.name for f in source.fields]),
-        repaired={"csv": len(rows), "field_name": len(rows) if is_renamed else 0},
-        drift={name: len(rows) for name, field_ in zip(names, fields, strict=True) if field_ is None},
+        rows=rows,
+        repaired={
+            "csv": rows.height,
+            "field_name": rows.select(pl.any_horizontal(is_renamed).sum()).item() if renamed else 0,
+        },
+        drift={name: rows.height for name, field_ in zip(names, fields, strict=True) if field_ is None},
     )
 
 
 def _is_certain(written: pl.Series, field_: Field) -> bool:
+    """Whether each value that is not null is surely what it seems."""
     if field_.type == "string":
-        return not written.is_in(list(ABSENT)).any()
+        short = written.filter(written.str.len_bytes() <= _LONGEST_ABSENT)
+        return not short.is_in(list(ABSENT)).any()
     return bool(written.str.contains(_CERTAIN[field_.type]).all())
 
 
