@@ -99,6 +99,12 @@ REPAIRED = (
     Example("wrapped", f'{{"Item": {_A}}}'),
     Example("dynamodb", _A.replace(f'"{_S1}"', f'{{"S": "{_S1}"}}').replace("212", '{"N": "212"}')),
     Example("envelope", f'{{"Items": [{_A}, {_B}], "Count": 2}}', landed=2),
+    Example(
+        "table",
+        f'{{"sensorReadingTime":{{"0":{_T0},"1":{_T0 + 1}}},"serialNumber":{{"0":"{_S1}","1":"{_S2}"}},'
+        '"distanceFromObject":{"0":212,"1":213}}',
+        landed=2,
+    ),
     Example("csv", f"{_HEADER}\n{_ROW_A}\n"),
     Example("title", f"Export of Monday\n\n{_HEADER}\n{_ROW_A}\n"),
     Example("headerless", f"{_ROW_A}\n"),
@@ -110,11 +116,7 @@ QUARANTINED = (
     Example("truncated", _A[:-30] + "\n", landed=0),
     Example("not_json", f"{_A}\nnoise\n"),
     Example("not_an_object", f"{_A}\n[1, 2]\n"),
-    Example(
-        "column_wise",
-        f'{{"sensorReadingTime":{{"0":{_T0}}},"serialNumber":{{"0":"{_S1}"}},"distanceFromObject":{{"0":212}}}}',
-        landed=0,
-    ),
+    Example("column_wise", f'{_A}\n{{"sensorReadingTime":{{"0":{_T0}}},"serialNumber":{{"0":"{_S1}"}}}}\n'),
     Example("missing_field", f'{{"sensorReadingTime": {_T0}, "distanceFromObject": 212}}', landed=0),
     Example("wrong_type", f"{_HEADER}\n1.65556E+12,{_S1},212\n", landed=0),
     Example("duplicate_field", _A.replace("}", ', "distancefromobject": 5}'), landed=0),

@@ -108,7 +108,7 @@ class Converter:
         if len(members) == 1 and isinstance(members[0][1], Members) and not self._is_known(members[0][0]):
             members = members[0][1]
             repairs.add("wrapped")
-        if _is_column_wise(members) and any(self._is_known(name) for name, _ in members):
+        if is_column_wise(members) and any(self._is_known(name) for name, _ in members):
             return {"column_wise"}
         for name, written in members:
             field = self._by_name.get(name.casefold())
@@ -138,7 +138,7 @@ class Converter:
         return tuple([values.get(f.name) for f in self._fields])
 
 
-def _is_column_wise(members: list[tuple[str, Any]]) -> bool:
+def is_column_wise(members: list[tuple[str, Any]]) -> bool:
     """Whether each member is a column: an object with a value for each row, the same rows in each."""
     rows = [[name for name, _ in column] for _, column in members if isinstance(column, Members)]
     if not rows or not rows[0] or rows[0][0] in _DYNAMODB:

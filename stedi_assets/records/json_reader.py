@@ -19,6 +19,7 @@ from stedi_assets.records.envelope import Unwrapper
 from stedi_assets.records.json_objects import add_damaged, add_plain
 from stedi_assets.records.outcome import Outcome
 from stedi_assets.records.split import MAX_RECORD_BYTES
+from stedi_assets.records.tables import may_be_table, records_of_table
 from stedi_assets.records.text_reader import TextReader
 
 if TYPE_CHECKING:
@@ -40,12 +41,24 @@ class JsonReader(TextReader):
     def __init__(self, source: Source, offset: int = 0) -> None:
         super().__init__(source, offset)
         self._unwrapper = Unwrapper(source) if offset == 0 else None
+        # All of the text, as long as it may be a table.
+        self._table: bytes | None = b"" if offset == 0 else None
 
     def _read(self, text: bytes, *, final: bool) -> Parsed:
         if self._unwrapper is None:
             return super()._read(text, final=final)
+        is_table = False
+        if self._table is not None:
+            text = self._table + text
+            self._table = text if not final and may_be_table(text) else None
+            if self._table is not None:
+                return super()._read(b"", final=False)
+            records = records_of_table(text, self._source) if final else None
+            text, is_table = (text, False) if records is None else (records, True)
         before = self._unwrapper.envelopes
         parsed = super()._read(self._unwrapper.pass_on(text, final=final), final=final)
+        if is_table:
+            parsed.repaired["table"] = 1
         if envelopes := self._unwrapper.envelopes - before:
             parsed.repaired["envelope"] = parsed.repaired.get("envelope", 0) + envelopes
         if head := self._unwrapper.cut_off:

@@ -20,7 +20,8 @@ REASONS: dict[str, str] = {
     "truncated": "an object whose text ends before it is complete",
     "not_json": "text that is no JSON, and no object cut short",
     "not_an_object": "JSON, but a bare value or an array of bare values",
-    "column_wise": "a table written column by column in one object, as pandas' `to_json()` does",
+    "column_wise": "a table written column by column in one object, as pandas' `to_json()` does, of more than 16 MiB, "
+    "beside other text, or without a required field",
     "missing_field": "a required field is absent, null or empty, or has what stands for that, such as `NULL`",
     "wrong_type": "a value that cannot be read as the field's type without guessing, such as `1.65556E+12`, whose last "
     "digits Excel cut off, or a time without its zone",
@@ -57,6 +58,8 @@ REPAIRS: dict[str, str] = {
     "wrapped": "records that are the one member of an object, such as `Item` in an export of DynamoDB",
     "dynamodb": 'records with values as DynamoDB writes them, such as `{"S": "text"}`',
     "envelope": 'files of one object that has the records in an array, such as `{"Items": […]}`',
+    "table": "files that are one object with a table in it, column by column, as pandas' `to_json()` and "
+    '`to_json(orient="split")` write it',
     "csv": "records read from CSV rows",
     "title": "lines above the header of a CSV file that are no record and name nobody; skipped",
     "headerless": "CSV rows without a header, read by position, since no two columns have values of one kind",

@@ -6,7 +6,7 @@ import json
 import polars as pl
 import pytest
 
-from stedi_assets.records import convert
+from stedi_assets.records import convert, tables
 from stedi_assets.records.csv_rows import CsvReader
 from stedi_assets.records.json_reader import JsonReader
 from stedi_assets.records.rules import failing
@@ -512,12 +512,48 @@ def test_a_repeated_column_of_consent_is_without_where_one_of_the_two_is():
     assert quarantined(parsed) == [("e,5,6", ["duplicate_field:agreed"], 38)]
 
 
-def test_a_table_written_column_by_column_is_one_record_with_a_reason_that_says_so():
-    for rows in ({"0": "a", "1": "b"}, {"0": "a"}):
-        text = json.dumps({"s": rows, "i": dict.fromkeys(rows, 1), "d": dict.fromkeys(rows)})
-        assert [row[1] for row in quarantined(careful(text.encode()))] == [["column_wise"]]
+ROWS = [{"s": "a\u00e9", "i": 1, "d": 0.5}, {"s": 'b"', "i": 2, "d": None}]
+
+
+def table(orient: str, rows: list[dict] = ROWS) -> str:
+    """A table as pandas writes it."""
+    names = [*rows[0]]
+    if orient == "split":
+        data = [[*row.values()] for row in rows]
+        return json.dumps({"columns": names, "index": [*range(len(rows))], "data": data})
+    if orient == "list":
+        return json.dumps({name: [row[name] for row in rows] for name in names}, ensure_ascii=False, indent=1)
+    return json.dumps({name: {f"r {at}": row[name] for at, row in enumerate(rows)} for name in names})
+
+
+@pytest.mark.parametrize("orient", ["columns", "split", "list"])
+@pytest.mark.parametrize("size", [1, 50, 10_000])
+def test_a_table_column_by_column_lands_its_records(orient, size):
+    text = (table(orient) + "\n").encode()
+    parsed = read_in_pieces(JsonReader(SMALL), text, [*range(size, len(text), size)])
+    assert [row[:3] for row in parsed.landed.rows()] == [("a\u00e9", 1, 0.5), ('b"', 2, None)]
+    assert (parsed.records, parsed.quarantined.height, parsed.repaired["table"]) == (2, 0, 1)
+
+
+@pytest.mark.parametrize("orient", ["columns", "split", "list"])
+def test_a_record_of_a_table_that_cannot_land_is_in_quarantine_alone(orient):
+    parsed = careful(table(orient, [*ROWS, {"s": "x", "i": 1.5, "d": None}]).encode())
+    assert parsed.landed.height == 2
+    assert [(text, why) for text, why, _ in quarantined(parsed)] == [
+        ('{"s": "x", "i": 1.5, "d": null}', ["wrong_type:i"])
+    ]
+
+
+def test_a_table_beside_other_text_or_without_a_field_is_one_record_with_a_reason_that_says_so():
+    for text in (table("columns") * 2, '{"i": {"0": 1, "1": 2}, "d": {"0": 1, "1": 2}}'):
+        assert {tuple(row[1]) for row in quarantined(careful(text.encode()))} == {("column_wise",)}
     typed = careful(b'{"s": {"S": "a"}, "i": {"N": "1"}}')
     assert (typed.landed.height, typed.repaired["dynamodb"]) == (1, 1)
+
+
+def test_a_table_that_is_too_large_to_hold_is_no_table(monkeypatch):
+    monkeypatch.setattr(tables, "MAX_TABLE_BYTES", 50)
+    assert [row[1] for row in quarantined(careful(table("columns").encode()))] == [["column_wise"]]
 
 
 # CSV -----
