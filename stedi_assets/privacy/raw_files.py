@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.sources import source_of
 from stedi_assets.errors import StediError
-from stedi_assets.privacy.removal import RemovalError, remove_records
+from stedi_assets.privacy.removal import RemovalError, lines_to_remove, remove_records
+from stedi_assets.records.columnar import without_rows
 from stedi_assets.records.content import ContentError, open_text
 
 if TYPE_CHECKING:
@@ -54,10 +55,13 @@ def rewrite(lake: Lake, source: str, file: LandingFile, doomed: Callable[[Parsed
         )
     try:
         content, stream = open_text(io.BytesIO(delivered), is_csv=file.is_csv, is_packed=file.is_packed)
-        text = remove_records(
-            stream.read(), source_of(CONTRACTS[f"{source}_landing"]), is_csv=content.is_csv, doomed=doomed
-        )
-        shortened = None if text is None else content.packed(text)
+        contract = source_of(CONTRACTS[f"{source}_landing"])
+        if content.container is not None and content.is_columnar:
+            gone = lines_to_remove(text := stream.read(), contract, doomed)
+            shortened = _without_rows(delivered, content.container, text, gone) if gone else None
+        else:
+            left = remove_records(stream.read(), contract, is_csv=content.is_csv, doomed=doomed)
+            shortened = None if left is None else content.packed(left)
     except ContentError as error:
         raise RewriteError(
             f"{file.path} cannot be rewritten ({error}): take the person's records out by hand, then run this again"
@@ -69,6 +73,19 @@ def rewrite(lake: Lake, source: str, file: LandingFile, doomed: Callable[[Parsed
         ) from None
     if shortened is not None:
         _replace_file(lake, file.path, shortened)
+
+
+def _without_rows(delivered: bytes, kind: str, text: bytes, gone: set[int]) -> bytes:
+    """A Parquet or Avro file without some of its rows; ``text`` is the rows as they are read, a line each.
+
+    Raises:
+        RemovalError: Another row would be read in another way.
+    """
+    shortened = without_rows(delivered, kind, gone)
+    kept = [line for number, line in enumerate(text.splitlines(keepends=True)) if number not in gone]
+    if open_text(io.BytesIO(shortened), is_csv=None, is_packed=False)[1].read() != b"".join(kept):
+        raise RemovalError
+    return shortened
 
 
 def _replace_file(lake: Lake, path: str, content: bytes) -> None:

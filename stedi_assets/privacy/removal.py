@@ -15,6 +15,7 @@ from stedi_assets.records.csv_text import behind_blanks
 from stedi_assets.records.envelope import split_unwrapped, without_envelope
 from stedi_assets.records.read_task import reader_of
 from stedi_assets.records.split import BOM, Kind
+from stedi_assets.records.tables import records_of_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +52,9 @@ def remove_records(
     Raises:
         RemovalError: The text is so damaged that other records would be read in another way.
     """
+    if not is_csv:
+        # A table that is one object becomes lines.
+        text = records_of_table(text, source) or text
     before = _parse(text, source, is_csv=is_csv)
     gone = doomed(before)
     if not gone:
@@ -68,6 +72,11 @@ def remove_records(
         if all(one.equals(other) for one, other in zip(kept, after, strict=True)):
             return shortened
     raise RemovalError
+
+
+def lines_to_remove(text: bytes, source: Source, doomed: Callable[[Parsed], set[int]]) -> set[int]:
+    """The numbers of the lines, an object each, whose records go: the rows of Parquet and Avro."""
+    return {text.count(b"\n", 0, position) for position in doomed(_parse(text, source, is_csv=False))}
 
 
 def _spans(text: bytes, source: Source) -> list[tuple[int, int, Kind]]:

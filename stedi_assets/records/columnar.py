@@ -60,6 +60,35 @@ class JsonRows:
         return next(self._pieces, b"")
 
 
+def without_rows(delivered: bytes, kind: str, gone: set[int]) -> bytes:
+    """A file without the rows of these numbers; no value of them is left in dictionaries, statistics and notes.
+
+    Args:
+        delivered: The file.
+        kind: ``Parquet`` or ``Avro``.
+        gone: The numbers of the rows, from 0.
+    """
+    new = io.BytesIO()
+    if kind == "Avro":
+        rows = pl.read_avro(io.BytesIO(delivered))
+        left = rows.filter(pl.Series([at not in gone for at in range(rows.height)], dtype=pl.Boolean))
+        if left.is_empty():
+            return b""  # polars 2.1 writes an Avro file without rows that it cannot read
+        left.write_avro(new, compression="deflate")
+        return new.getvalue()
+    file = pq.ParquetFile(io.BytesIO(delivered))
+    table = file.read()
+    kept = table.filter(pa.array([at not in gone for at in range(table.num_rows)], pa.bool_()))
+    columns = [
+        # A dictionary keeps the values of rows that went.
+        column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        for column in kept.columns
+    ]
+    codec: Any = file.metadata.row_group(0).column(0).compression.lower().replace("uncompressed", "none")
+    pq.write_table(pa.table(columns, names=kept.column_names), new, compression=codec)
+    return new.getvalue()
+
+
 def _pieces(stream: BinaryIO, kind: str) -> Iterator[bytes]:
     for batch in _BATCHES[kind](stream):
         if len(set(batch.schema.names)) < len(batch.schema.names):

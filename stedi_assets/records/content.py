@@ -128,14 +128,17 @@ class Content:
         """Whether a byte of the file is a byte of its text in UTF-8."""
         return self.container is None and self.encoding == _UTF_8
 
+    @property
+    def is_columnar(self) -> bool:
+        """Whether the file has rows instead of text, which ``columnar.without_rows`` takes out."""
+        return self.container is not None and self.container not in _PACK
+
     def packed(self, text: bytes) -> bytes:
         """The bytes of a file with this text in UTF-8, encoded and packed as this file is.
 
         Raises:
-            ContentError: The text is not of the file's encoding, or the file has rows instead of text.
+            ContentError: The text is not of the file's encoding.
         """
-        if self.container not in _PACK:
-            raise ContentError(f"{self.container} cannot be written back")
         if self.encoding != _UTF_8:
             try:
                 text = text.decode(errors="surrogatepass").encode(self.encoding, "surrogatepass")

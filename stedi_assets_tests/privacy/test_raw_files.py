@@ -2,9 +2,15 @@
 
 import gzip
 import io
+import json
 import zipfile
+from functools import partial
 
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from polars.testing import assert_frame_equal
 
 from stedi_assets.lake.lake import Lake
 from stedi_assets.landing.files import list_landing
@@ -14,6 +20,8 @@ from stedi_assets.settings import Settings
 from stedi_assets_tests.builders.files import deliver, lines
 from stedi_assets_tests.builders.rows import customer
 from stedi_assets_tests.builders.three_people import VIC
+
+T0 = 1_655_564_376_361
 
 
 @pytest.mark.parametrize(
@@ -99,3 +107,70 @@ def test_what_a_link_names_is_searched_and_is_not_rewritten(tmp_path):
     with pytest.raises(RewriteError, match=r"customer/landing/link\.json is a link"):
         rewrite(lake, "customer", file, lambda _: {0})
     assert outside.read_bytes() == lines(customer(VIC))
+
+
+def parquet(rows: pl.DataFrame, codec: str = "snappy") -> bytes:
+    packed = io.BytesIO()
+    table = rows.to_arrow().set_column(0, "user", pa.array(rows["user"].to_list()).dictionary_encode())
+    pq.write_table(
+        table.replace_schema_metadata({"made for": VIC}), packed, compression=codec, row_group_size=3
+    )
+    return packed.getvalue()
+
+
+def avro(rows: pl.DataFrame) -> bytes:
+    packed = io.BytesIO()
+    rows.write_avro(packed)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "written", [parquet, partial(parquet, codec="zstd"), partial(parquet, codec="none"), avro]
+)
+@pytest.mark.parametrize("others", [0, 7])
+def test_a_person_is_taken_out_of_parquet_and_avro_and_every_other_row_stays(tmp_path, written, others):
+    users = ["ann@example.org"] * others + [VIC] * 2
+    rows = pl.DataFrame(
+        {
+            "user": users[::-1],
+            "timestamp": pl.Series([T0 + at if at % 3 else None for at in range(len(users))], dtype=pl.Int64),
+            "x": [0.1 * at for at in range(len(users))],
+            "y": [-0.5] * len(users),
+            "note": pl.Series([None] * len(users), dtype=pl.String),
+        }
+    )
+    deliver(tmp_path, "accelerometer", written(rows), "part-0")
+    lake = Lake(Settings(lake_uri=str(tmp_path)))
+    (file,) = list_landing(lake, "accelerometer").files
+
+    def hers(parsed):
+        found = parsed.quarantined.filter(pl.col("persons").list.contains(VIC))
+        return {*found["source_position"]}
+
+    rewrite(lake, "accelerometer", file, hers)
+    left = tmp_path / "accelerometer" / "landing" / "part-0"
+    if written is avro and not others:
+        assert left.read_bytes() == b""
+        return
+    read_back = pl.read_avro(left) if written is avro else pl.read_parquet(left)
+    assert_frame_equal(
+        read_back, rows.filter(pl.col("user") != VIC), check_dtypes=False, categorical_as_str=True
+    )
+    assert VIC.encode() not in left.read_bytes()
+
+
+def test_a_person_is_taken_out_of_a_table_column_by_column(tmp_path):
+    users = [VIC, "ann@example.org"]
+    table = {"user": users, "timestamp": [T0, T0 + 1], "x": [0.5, 1], "y": [0, 0], "z": [0, 0]}
+    text = json.dumps({name: dict(enumerate(values)) for name, values in table.items()})
+    deliver(tmp_path, "accelerometer", text.encode(), "a.json")
+    lake = Lake(Settings(lake_uri=str(tmp_path)))
+    (file,) = list_landing(lake, "accelerometer").files
+    rewrite(
+        lake,
+        "accelerometer",
+        file,
+        lambda parsed: {*parsed.landed.filter(pl.col("person") == VIC)["source_position"]},
+    )
+    left = tmp_path / "accelerometer" / "landing" / "a.json"
+    assert json.loads(left.read_text()) == {name: values[1] for name, values in table.items()}
