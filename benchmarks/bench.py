@@ -17,6 +17,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from benchmarks.contenders import FIELDS, KEY
-from benchmarks.measure import measured
+from benchmarks.measure import Cost, measured
 from benchmarks.page import RESULTS, write_page
 from benchmarks.sail_runs import link_landing
 from stedi_assets.sample_data import write_sample_lake
@@ -37,6 +38,8 @@ TABLES = (
     "step_trainer_trusted",
     "machine_learning_curated",
 )
+# Readings of a delivery into a lake that is up to date.
+DELIVERED = 10_000
 PACKAGES = ("dagster", "pysail", "pyspark", "duckdb", "polars", "pyiceberg")
 
 
@@ -97,19 +100,50 @@ def run(contender: Contender, lake: Path, folder: Path) -> dict[str, Any]:
         "load_before": load,
     }
     if contender.spark:
-        tables = {table["table"]: table for table in json.loads(costs[0].output)["tables"]}
-        # Both tables of a source are made by one step.
-        figures["seconds_of_steps"] = sum(
-            table["seconds"] for name, table in tables.items() if not name.endswith("_quarantine")
-        )
+        tables = _tables(costs[0])
+        figures["seconds_of_steps"] = _seconds_of_steps(tables)
         rows = {name: tables[name]["rows_out"] for name in TABLES}
     else:
         rows = {name: _rows(output / name) for name in TABLES}
-    landing = set(output.glob("*/landing/*"))
-    files = [file for file in output.rglob("*") if file.is_file() and file not in landing]
-    figures["bytes_written"] = sum(file.stat().st_size for file in files)
+    figures["bytes_written"] = _bytes_beside_landing(output)
+    if contender.spark:
+        figures |= _delivery(contender, output, environment)
     shutil.rmtree(output)
     return figures | {"rows": rows}
+
+
+def _delivery(contender: Contender, lake: Path, environment: dict[str, str]) -> dict[str, float]:
+    """Deliver readings into a lake that is up to date, and let the product take them to the last table."""
+    written = _bytes_beside_landing(lake)
+    folder = lake / "accelerometer" / "landing"
+    with min(folder.iterdir()).open() as lines:
+        readings = [json.loads(line) for line in islice(lines, DELIVERED)]
+    # Other readings of the same moments: each finds a step, and no row is there already.
+    new = "".join(json.dumps(reading | {"x": reading["x"] + 1e-6}) + "\n" for reading in readings)
+    (folder / "delivered.json").write_text(new)
+    cost = measured([part.format(output=lake) for part in contender.commands[0]], environment)
+    return {
+        "delivery_seconds": cost.seconds,
+        "delivery_cpu_seconds": cost.cpu_seconds,
+        "delivery_seconds_of_steps": _seconds_of_steps(_tables(cost)),
+        "delivery_bytes": len(new),
+        "delivery_bytes_written": _bytes_beside_landing(lake) - written,
+    }
+
+
+def _tables(cost: Cost) -> dict[str, Any]:
+    """What ``stedi run --json`` says of each table."""
+    return {table["table"]: table for table in json.loads(cost.output)["tables"]}
+
+
+def _seconds_of_steps(tables: dict[str, Any]) -> float:
+    # Both tables of a source are made by one step.
+    return float(sum(table["seconds"] for name, table in tables.items() if not name.endswith("_quarantine")))
+
+
+def _bytes_beside_landing(lake: Path) -> int:
+    landing = set(lake.glob("*/landing/*"))
+    return sum(file.stat().st_size for file in lake.rglob("*") if file.is_file() and file not in landing)
 
 
 def _rows(folder: Path) -> int:

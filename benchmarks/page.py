@@ -72,8 +72,33 @@ def _section(result: dict[str, Any]) -> str:
             for name, each in contenders.items()
         ),
         "",
+        *_deliveries(contenders),
     ]
     return "\n".join(lines)
+
+
+def _deliveries(contenders: dict[str, Any]) -> list[str]:
+    """The lines on what a delivery costs beside a first run, for the contenders that can add to what is there."""
+    measured = {name: each for name, each in contenders.items() if "delivery_seconds" in each}
+    if not measured:
+        return []
+    return [
+        "10,000 accelerometer readings more, from the file to the last table; shares are of the first run above:",
+        "",
+        "| contender | seconds | share | steps | share | processor | share | written, times delivered |",
+        "|---|---|---|---|---|---|---|---|",
+        *(
+            f"| {name} | "
+            + " | ".join(
+                f"{_spread(each[f'delivery_{figure}'], 1, 2)} "
+                f"| {each[f'delivery_{figure}']['median'] / each[figure]['median']:.1%}"
+                for figure in ("seconds", "seconds_of_steps", "cpu_seconds")
+            )
+            + f" | {each['delivery_bytes_written']['median'] / each['delivery_bytes']['median']:.1f} |"
+            for name, each in measured.items()
+        ),
+        "",
+    ]
 
 
 def _spread(figure: dict[str, float], unit: float, digits: int) -> str:

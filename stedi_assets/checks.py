@@ -8,7 +8,7 @@ landing and quarantine tables have in ``landing_checks``.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -41,17 +41,43 @@ _RULES_NAMED = 3
 
 
 @dataclass(frozen=True)
+class Added:
+    """Staged rows that are added to the published rows.
+
+    Attributes:
+        staged: The staged rows.
+        rows: Their number.
+        published: The published rows.
+        present: Those of the moments and owners that have something new.
+        inputs: The inputs within these moments and owners, by name.
+    """
+
+    staged: DataFrame
+    rows: int
+    published: DataFrame
+    present: DataFrame
+    inputs: Mapping[str, DataFrame]
+
+    @property
+    def frame(self) -> DataFrame:
+        """All rows of these moments and owners."""
+        return self.present.unionByName(self.staged)
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A staged table, and what its checks may look at.
 
     Attributes:
-        frame: The staged rows.
+        frame: The rows of the table, if it is published; of a table that is made of files, the staged rows.
         rows: Their number.
         published: The table as it is published now.
         settings: The policies in force.
         snapshots: The tables of the run.
         reconciliation: The staged rows against the rows that the table's inputs lead to; None for a table that is made
             of files.
+        added: What is added to the published rows; None if the staged rows take their place.
+        inputs: Inputs of which the checks are to see a part alone, by name.
     """
 
     frame: DataFrame
@@ -60,10 +86,19 @@ class Candidate:
     settings: Settings
     snapshots: PinnedSnapshots
     reconciliation: Reconciliation | None = None
+    added: Added | None = None
+    inputs: Mapping[str, DataFrame] = field(default_factory=dict)
+
+    @property
+    def part(self) -> Candidate:
+        """The candidate itself or, where rows are added, the part of it that may have changed, with its inputs."""
+        if self.added is None:
+            return self
+        return replace(self, frame=self.added.frame, inputs=self.added.inputs)
 
     def read(self, table: str) -> DataFrame:
         """A table of the run as a frame."""
-        return self.snapshots.read(table)
+        return self.inputs[table] if table in self.inputs else self.snapshots.read(table)
 
 
 @dataclass(frozen=True)
@@ -133,8 +168,8 @@ def structure_outcome(problems: list[str]) -> CheckOutcome:
     )
 
 
-def contract_outcome(audit: Audit) -> CheckOutcome:
-    """The outcome of ``contract`` for audited rows."""
+def contract_outcome(audit: Audit, row: str = "row") -> CheckOutcome:
+    """The outcome of ``contract`` for audited rows, each of which is called ``row``."""
     records = [
         dg.TableRecord(
             {
@@ -148,7 +183,7 @@ def contract_outcome(audit: Audit) -> CheckOutcome:
         for verdict in sorted(audit.verdicts, key=lambda verdict: -verdict.failing)
     ]
     broken = [*audit.blocking, *audit.warnings]
-    rows = counted(audit.rows, "row")
+    rows = counted(audit.rows, row)
     named = ", ".join(
         f"{verdict.rule} ({counted(verdict.failing, 'row')})" for verdict in broken[:_RULES_NAMED]
     )
@@ -277,9 +312,9 @@ def _not_due(subset_of: str | None, candidate: Candidate, figures: dict[str, Any
         if candidate.rows > available:
             wrong.append(f"more than the {available:,} of {subset_of}, from which they come")
     if (due := candidate.reconciliation) is not None:
-        figures["rows_due"] = due.rows_due
+        figures["rows_due"] = candidate.rows - due.rows + due.rows_due
         if due.rows != due.rows_due:
-            wrong.append(f"the tables that it is made from lead to {counted(due.rows_due, 'row')}")
+            wrong.append(f"the tables that it is made from lead to {counted(figures['rows_due'], 'row')}")
         elif not due.same:
             wrong.append("the tables that it is made from lead to other rows")
     return wrong

@@ -16,6 +16,7 @@ import dagster as dg
 from stedi_assets.checks import CODE_IS_AT_FAULT, Candidate, CheckOutcome, TableCheck
 from stedi_assets.contracts import consent, reconciliation
 from stedi_assets.contracts.models import CONTRACTS
+from stedi_assets.lake.lineage import DECIDE_CONSENT
 from stedi_assets.privacy.pseudonym import pseudonym_key
 from stedi_assets.text import counted
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from stedi_assets.contracts.reconciliation import Reconciliation
     from stedi_assets.lake.pinned import PinnedSnapshots
+    from stedi_assets.lake.snapshot import Snapshot
     from stedi_assets.settings import Settings
 
 _TO_SETTLE = (
@@ -57,9 +59,25 @@ def without_consent(table: str, rows: DataFrame, snapshots: PinnedSnapshots, set
     return _WITHOUT_CONSENT[table](rows, *customers, from_date=settings.consent_from_date, **key)
 
 
+def is_of_current_consent(published: Snapshot, snapshots: PinnedSnapshots) -> bool:
+    """Whether a published table was made from the consent that counts now."""
+    now = {name: snapshots.snapshot(name).version for name in DECIDE_CONSENT}
+    return (
+        now == {name: published.made_from.get(name) for name in DECIDE_CONSENT}
+        and published.erasures == snapshots.register.version
+    )
+
+
 def _consent(table: str, candidate: Candidate) -> CheckOutcome:
     from_date = candidate.settings.consent_from_date
-    failing = without_consent(table, candidate.frame, candidate.snapshots, candidate.settings).count()
+    failing = 0
+    # Published rows were held against the consent that they were made from.
+    if candidate.added is None or not is_of_current_consent(candidate.published, candidate.snapshots):
+        failing = without_consent(table, candidate.frame, candidate.snapshots, candidate.settings).count()
+    elif candidate.added.rows:
+        failing = without_consent(
+            table, candidate.added.staged, candidate.snapshots, candidate.settings
+        ).count()
     rows = counted(candidate.rows, "row")
     return CheckOutcome(
         passed=failing == 0,

@@ -12,7 +12,7 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.evolution import is_made_of_files
 from stedi_assets.lake.lake import Lake
 from stedi_assets.lake.maintenance import retain
-from stedi_assets.lake.packing import Packed, pack
+from stedi_assets.lake.packing import pack
 from stedi_assets.lake.pinned import PinnedSnapshots
 from stedi_assets.resources import computed_again, failing_clearly
 from stedi_assets.settings import Settings
@@ -79,10 +79,7 @@ def pack_and_delete(
     """Pack and apply retention to every table; what was packed and what went is metadata of the output."""
     keep = timedelta(days=settings.retention_days)
     with failing_clearly(lake, "retention"):
-        packed = {
-            name: pack(lake, contract) if is_made_of_files(contract) else Packed()
-            for name, contract in CONTRACTS.items()
-        }
+        packed = {name: pack(lake, contract) for name, contract in CONTRACTS.items()}
         removed = {name: retain(lake, name, keep=keep) for name in CONTRACTS}
     context.add_output_metadata(
         {

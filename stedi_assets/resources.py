@@ -147,6 +147,14 @@ class PinnedSnapshotsResource(dg.ConfigurableResource[PinnedSnapshots]):
         return PinnedSnapshots(self.lake, self.engine)
 
 
+def recorded(settings: Settings, contract: Contract, code_version: str | None) -> dict[str, str]:
+    """What the summary of a snapshot says of how a table was made: code, policies, and the key of pseudonyms."""
+    said = made_by(settings, code_version)
+    if contract.has_pseudonyms:
+        said[KEY_FINGERPRINT] = fingerprint(pseudonym_key(settings))
+    return said
+
+
 class LakeIOManager(dg.ConfigurableIOManager):
     """Publishes what an asset staged, and reads the snapshots that the run has pinned; one for folder and S3.
 
@@ -170,7 +178,12 @@ class LakeIOManager(dg.ConfigurableIOManager):
         with computed_again(self.snapshots, obj.contract.name, attempt):
             self.snapshots.require_files()
             snapshot = publish(
-                self.lake, obj, {RUN_ID: context.run_id, **self._made_by(context, obj.contract)}
+                self.lake,
+                obj,
+                {
+                    RUN_ID: context.run_id,
+                    **recorded(self.settings, obj.contract, context.asset_spec.code_version),
+                },
             )
         self.snapshots.published(obj.contract.name, snapshot)
         context.add_output_metadata(
@@ -180,13 +193,6 @@ class LakeIOManager(dg.ConfigurableIOManager):
                 "seconds_publish": round(time.monotonic() - began, 2),
             }
         )
-
-    def _made_by(self, context: dg.OutputContext, contract: Contract) -> dict[str, str]:
-        """What the summary of a snapshot says of how a table was made: code, policies, and the key of pseudonyms."""
-        recorded = made_by(self.settings, context.asset_spec.code_version)
-        if contract.has_pseudonyms:
-            recorded[KEY_FINGERPRINT] = fingerprint(pseudonym_key(self.settings))
-        return recorded
 
     def load_input(self, context: dg.InputContext) -> "DataFrame":
         """The table as this run sees it."""

@@ -10,10 +10,10 @@ import time
 from typing import TYPE_CHECKING
 
 from stedi_assets.contracts.refusals import first_refusal
-from stedi_assets.derived_checks import without_consent
+from stedi_assets.derived_checks import is_of_current_consent, without_consent
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.evolution import require_columns
-from stedi_assets.lake.lineage import DECIDE_CONSENT, own_properties
+from stedi_assets.lake.lineage import REDUCED, own_properties
 from stedi_assets.lake.publication import RUN_ID, Staged, publish, stage
 from stedi_assets.lake.snapshot import (
     Snapshot,
@@ -49,12 +49,7 @@ def withdrawn(
         snapshots: The tables of the run, with the consent that counts.
         settings: The policies in force.
     """
-    now = {name: snapshots.snapshot(name).version for name in DECIDE_CONSENT}
-    is_of_now = (
-        now == {name: published.made_from.get(name) for name in DECIDE_CONSENT}
-        and published.erasures == snapshots.register.version
-    )
-    if is_of_now or not published.rows:
+    if is_of_current_consent(published, snapshots) or not published.rows:
         return {ROWS_WITHDRAWN: 0, SECONDS_STAYED: 0}
     try:
         rows = read_snapshot(snapshots.lake, contract, published, snapshots.engine)
@@ -107,7 +102,8 @@ def take_out(
     _require_the_rest(staged, published.rows - figures[ROWS_WITHDRAWN], snapshots, settings)
     require_files(snapshots.lake, contract.name, published)
     snapshots.require_files()
-    publish(snapshots.lake, staged, {**own_properties(base.current_snapshot()), RUN_ID: run_id})
+    properties = own_properties(base.current_snapshot()) | {RUN_ID: run_id, REDUCED: "true"}
+    publish(snapshots.lake, staged, properties)
     return figures
 
 

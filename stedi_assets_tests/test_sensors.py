@@ -231,11 +231,14 @@ def test_a_tick_that_sees_other_files_observes_the_folder_and_names_them(daemon,
 
 def test_the_run_that_is_requested_brings_its_tables_up_to_date(daemon, lake, graph):
     before = graph.snapshots()
-    deliver(lake, "accelerometer", READINGS[:1], "2.json")
+    deliver(lake, "accelerometer", [READINGS[0] | {"x": 0.9}], "2.json")
     graph.run(*daemon.requested())
     changed = {table for table, snapshot in graph.snapshots().items() if snapshot != before[table]}
-    # No record of the new file went to quarantine.
-    assert changed - {"landing_files"} == BELOW_READINGS - {"accelerometer_quarantine"}
+    # No record of the new file went to quarantine, and it led to no new customer, so that no new step is due.
+    assert changed - {"landing_files"} == BELOW_READINGS - {
+        "accelerometer_quarantine",
+        "step_trainer_trusted",
+    }
 
 
 def withdraw_and_stop(graph: Graph, lake: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stedi_assets import derived_checks, derived_figures
 from stedi_assets.assets.lake_table import lake_table
 from stedi_assets.privacy.pseudonym import pseudonym_key
-from stedi_assets.transforms import tables
+from stedi_assets.transforms import increments, tables
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @lake_table(
     group="curated",
     subset_of="customer_trusted",
+    grows=increments.OF_CUSTOMERS_WITH_READINGS,
     reconcile=derived_checks.reconcile_curated_customers,
     checks={"consent": derived_checks.CONSENT_OF_CUSTOMERS},
     figures=derived_figures.curated_customers,
@@ -29,6 +30,7 @@ def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFra
 
 @lake_table(
     group="curated",
+    grows=increments.OF_PAIRS,
     reconcile=derived_checks.reconcile_pairs,
     # Two people's devices may read the same distance at a moment, and each pairs with the same accelerometer reading.
     rows_may_repeat=lambda settings: settings.ml_match == "timestamp",

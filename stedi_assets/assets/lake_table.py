@@ -17,10 +17,12 @@ from types import ModuleType
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 from pyspark.sql import DataFrame  # noqa: TID253 - Dagster reads the annotations of an op
 
 from stedi_assets import transforms
 from stedi_assets.assets.files_read import triggered_by
+from stedi_assets.assets.increment import Recipe, added_to, stage_recipe, what_is_new
 from stedi_assets.assets.metadata import FRESHNESS, KINDS_OF_TABLES, OWNERS, about, definition_metadata
 from stedi_assets.checks import (
     CODE_IS_AT_FAULT,
@@ -38,18 +40,31 @@ from stedi_assets.contracts.contract import Contract
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.reconciliation import Reconciliation
 from stedi_assets.lake.pinned import PinnedSnapshots
-from stedi_assets.lake.publication import Staged, stage
+from stedi_assets.lake.publication import Staged
 from stedi_assets.lake.snapshot import read_files, require_rows, snapshot_of
-from stedi_assets.privacy.pseudonym import require_published_key
-from stedi_assets.resources import computed_again
+from stedi_assets.privacy.pseudonym import pseudonym_key, require_published_key
+from stedi_assets.resources import computed_again, recorded
 from stedi_assets.settings import Settings
+from stedi_assets.transforms.increments import Growth
 from stedi_assets.withdrawal import withdrawn
+
+_ASKED_FOR = "full_refresh asks for it"
+_ROWS_REPEAT = "STEDI_ML_MATCH=timestamp lets rows repeat, so that nobody can tell which are new"
+
+
+class TableConfig(dg.Config):
+    """Run configuration of a trusted or curated table, as the launchpad shows it."""
+
+    full_refresh: bool = Field(
+        default=False, description="Make the table whole, even where to add new rows would do."
+    )
 
 
 def lake_table(  # noqa: PLR0913 - what tables differ in
     *,
     group: str,
     subset_of: str | None = None,
+    grows: Growth | None = None,
     reconcile: Callable[[Candidate], Reconciliation],
     checks: Mapping[str, TableCheck],
     lineage: Mapping[str, tuple[tuple[str, str], ...]] | None = None,
@@ -63,6 +78,7 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
     Args:
         group: Group in the UI.
         subset_of: The table whose rows, with their columns, the function selects from.
+        grows: How the table grows with its inputs; None if it is made whole whenever one of them changes.
         reconcile: Holds the staged rows against the rows that the inputs lead to, for ``row_count``.
         checks: Checks beyond ``contract`` and ``row_count``, by name.
         lineage: For each column the (table, column) pairs that it is made from; with ``subset_of``, its columns of
@@ -79,6 +95,7 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
         table_checks = {"row_count": TableCheck(counted, ROW_COUNT_DESCRIPTION, reads=inputs), **checks}
         tables_checked = {name for check in table_checks.values() for name in check.reads}
         origins = lineage or {column.name: ((str(subset_of), column.name),) for column in contract.columns}
+        version = code_version(contract, transforms, function)
 
         @dg.asset(
             name=contract.name,
@@ -89,13 +106,14 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
             owners=OWNERS,
             freshness_policy=FRESHNESS,
             metadata=definition_metadata(contract, origins),
-            code_version=code_version(contract, transforms, function),
+            code_version=version,
             check_specs=_check_specs(contract.name, table_checks),
             # Where an instance limits its pools to one, only one run writes a table at a time.
             pool=contract.name,
         )
         def table(
             context: dg.AssetExecutionContext,
+            config: TableConfig,
             settings: dg.ResourceParam[Settings],
             snapshots: dg.ResourceParam[PinnedSnapshots],
             **frames: DataFrame,
@@ -107,19 +125,35 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
                 if contract.has_pseudonyms:
                     require_published_key(base, settings)
                 policies = {"settings": settings} if "settings" in parameters else {}
-                frame = function(**frames, **policies)
-                yield from _require_structure(frame, contract)
-                erasures = snapshots.register.version
-                staged = stage(snapshots.lake, contract, frame, snapshots.engine, base, made_from, erasures)
-                computed = time.monotonic()
+                recipe = Recipe(
+                    contract=contract,
+                    function=partial(function, **policies),
+                    grows=grows,
+                    inputs=frames,
+                    made_from=made_from,
+                    made_by=recorded(settings, contract, version),
+                    consent_from_date=settings.consent_from_date,
+                    key=pseudonym_key(settings) if contract.has_pseudonyms else None,
+                )
                 keyed = not rows_may_repeat(settings)
+                whole = _ASKED_FOR if config.full_refresh else "" if keyed else _ROWS_REPEAT
+                found, why = what_is_new(recipe, base, snapshots, whole)
+                if found is None:
+                    yield from _require_structure(recipe.function(**frames), contract)
+                staged = stage_recipe(recipe, found, base, snapshots)
+                computed = time.monotonic()
                 candidate, verdict = candidate_of(staged, settings, snapshots, keyed=keyed)
+                if found is not None:
+                    candidate = added_to(candidate, found)
                 outcomes = yield from _require_checks(candidate, verdict, reconcile, table_checks, staged)
                 audited = time.monotonic()
-                shown = {
+                shown: dict[str, Any] = {**figures(candidate, outcomes)}
+                staged = replace(staged, counts={k: v for k, v in shown.items() if isinstance(v, int)})
+                shown |= {
                     "rows_before": candidate.published.rows,
                     "rows_change": candidate.rows - candidate.published.rows,
-                    **figures(candidate, outcomes),
+                    "made": "whole" if found is None else found.made,
+                    "made_so_because": why,
                     **triggered_by(context.instance, context.run.run_id),
                     **withdrawn(contract, candidate.published, snapshots, settings),
                     # Spark computes while it writes.
@@ -131,6 +165,13 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
         return table
 
     return decorate
+
+
+def _reconciled(reconcile: Callable[[Candidate], Reconciliation], candidate: Candidate) -> Reconciliation:
+    """Hold what may have changed against its inputs; where nothing is new, there is nothing to compare."""
+    if candidate.added is not None and not candidate.added.inputs:
+        return Reconciliation(0, 0, same=True)
+    return reconcile(candidate.part)
 
 
 def _check_specs(table: str, checks: Mapping[str, TableCheck]) -> list[dg.AssetCheckSpec]:
@@ -217,9 +258,9 @@ def _require_checks(
         dg.Failure: A check blocks.
     """
     table = staged.contract.name
-    outcomes = {"contract": contract_outcome(verdict)}
+    outcomes = {"contract": contract_outcome(verdict, "row" if candidate.added is None else "new row")}
     if not outcomes["contract"].blocks:
-        reconciled = replace(candidate, reconciliation=reconcile(candidate))
+        reconciled = replace(candidate, reconciliation=_reconciled(reconcile, candidate))
         outcomes |= {name: check.evaluate(reconciled) for name, check in checks.items()}
     yield from report(outcomes, table, staged)
     raise_if_blocked(outcomes, table)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stedi_assets import derived_checks, derived_figures
 from stedi_assets.assets.lake_table import lake_table
-from stedi_assets.transforms import tables
+from stedi_assets.transforms import increments, tables
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -29,6 +29,7 @@ def customer_trusted(customer_landing: DataFrame, customer_quarantine: DataFrame
 @lake_table(
     group="trusted",
     subset_of="accelerometer_landing",
+    grows=increments.OF_READINGS,
     reconcile=derived_checks.reconcile_readings,
     checks={"consent": derived_checks.CONSENT_OF_READINGS},
 )
@@ -44,6 +45,7 @@ def accelerometer_trusted(
 @lake_table(
     group="trusted",
     subset_of="step_trainer_landing",
+    grows=increments.OF_STEPS,
     reconcile=derived_checks.reconcile_steps,
     checks={"consent": derived_checks.CONSENT_OF_STEPS},
     figures=derived_figures.withheld_steps,

@@ -52,7 +52,7 @@ def run(
         str | None, typer.Option(metavar="SELECTION", help="These tables alone: a Dagster asset selection.")
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Read every landing file again and rebuild the landing tables.")
+        bool, typer.Option("--full", help="Read every landing file again, and make every table whole.")
     ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show what Dagster, the engine and libraries log.")
@@ -155,7 +155,7 @@ def _run_config(
 ) -> dict[str, Any]:
     quiet = {} if verbose else {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     graph = definitions.resolve_asset_graph()
-    steps = {graph.get(key).assets_def.op.name for key in chosen if key.path[-1].endswith("_landing")}
+    steps = {graph.get(key).assets_def.op.name for key in chosen}
     return {**quiet, "ops": {step: {"config": {"full_refresh": full}} for step in steps}}
 
 

@@ -57,7 +57,7 @@ def require_columns(table: Table, contract: Contract) -> None:
 
 
 def is_made_of_files(contract: Contract) -> bool:
-    """Whether rows stay in a table from run to run: in landing, quarantine and ledger. Other tables are refreshed."""
+    """Whether a table is made of landing files, as landing, quarantine and ledger are, and not of other tables."""
     return any(column.name == "source_file" for column in contract.columns)
 
 

@@ -28,6 +28,10 @@ MADE_FROM = "stedi.made-from"
 AWAITS = "stedi.awaits"
 # The snapshot whose rows a snapshot has, where the rows were only packed into other files.
 ROWS_OF = "stedi.rows-of"
+# That rows were taken out of the table, so that it is no longer all that it was made from leads to.
+REDUCED = "stedi.reduced"
+# Figures of the table, as a JSON object.
+COUNTS = "stedi.counts"
 # Number of entries that the register of erasures had.
 ERASURES = "stedi.erasures"
 # The policies in force, as a JSON object.
@@ -75,6 +79,12 @@ def awaits(snapshot: IcebergSnapshot) -> dict[str, int | None]:
     if snapshot.summary is None:
         return {}
     recorded: dict[str, int | None] = json.loads(snapshot.summary.additional_properties.get(AWAITS, "{}"))
+    return recorded
+
+
+def counts_of(snapshot: IcebergSnapshot) -> dict[str, int]:
+    """Read the figures of a table that its snapshot says."""
+    recorded: dict[str, int] = json.loads(own_properties(snapshot).get(COUNTS, "{}"))
     return recorded
 
 

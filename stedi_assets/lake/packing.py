@@ -1,7 +1,7 @@
 """Packing: many small data files of a table become few larger ones, in one commit that changes no row.
 
-Each run adds files to the tables of which rows stay, and each file costs later runs requests. A table that is
-refreshed whole has few files anyway. The files that were packed go when ``maintenance`` deletes what no snapshot needs.
+Each delivery adds files to landing tables and to the tables that grow with them, and each file costs later runs
+requests. The files that were packed go when ``maintenance`` deletes what no snapshot needs.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.erasures import Register, read_register, require_entries
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.evolution import is_made_of_files, require_columns
+from stedi_assets.lake.growth import added_files, version
 from stedi_assets.lake.lineage import DECIDE_CONSENT, erasures_of
 from stedi_assets.lake.publication import PublishConflictError
 from stedi_assets.lake.snapshot import (
@@ -20,7 +21,7 @@ from stedi_assets.lake.snapshot import (
 from stedi_assets.transforms import erased
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from pyiceberg.table import Table
     from pyspark.sql import DataFrame
@@ -47,6 +48,8 @@ class PinnedSnapshots:
         self._used: set[str] = set()
         self._files: dict[str, bytes | None] = {}
         self._frames: dict[str, DataFrame] = {}
+        # Other snapshots that were read, beside those in ``_read``.
+        self._others: list[tuple[str, Snapshot]] = []
         self._register: Register | None = None
 
     @property
@@ -90,6 +93,7 @@ class PinnedSnapshots:
         self._read.clear()
         self._used.clear()
         self._frames.clear()
+        self._others.clear()
         self._register = None
 
     def made_from(self, tables: Iterable[str]) -> dict[str, int]:
@@ -151,6 +155,12 @@ class PinnedSnapshots:
             LakeError: The table was never published, or one of its data files is missing or damaged.
             SchemaError: Another version of this package made the table.
         """
+        frame = self._pinned_frame(table)
+        if table == "customer_quarantine" and self.register.version:
+            return self._with_refusals(frame, self.read("customer_landing"))
+        return frame
+
+    def _pinned_frame(self, table: str) -> DataFrame:
         snapshot = self.snapshot(table)
         if self._read.get(table) is not snapshot:
             require_files(self.lake, table, snapshot)
@@ -159,14 +169,61 @@ class PinnedSnapshots:
         if table not in self._frames:
             # One frame for the whole run: Sail looks for each file once a frame.
             self._frames[table] = read_files(CONTRACTS[table], snapshot.files, self.engine)
-        frame = self._frames[table]
-        if table == "customer_quarantine" and self.register.version:
-            return frame.unionByName(self._refusals(), allowMissingColumns=True)
-        return frame
+        return self._frames[table]
 
-    def _refusals(self) -> DataFrame:
+    def _with_refusals(self, customer_quarantine: DataFrame, customer_landing: DataFrame) -> DataFrame:
         erasures = self.engine.session.createDataFrame(self.register.erasures(), erased.ERASURES)
-        return erased.refusals(self.read("customer_landing"), erasures)
+        refusals = erased.refusals(customer_landing, erasures)
+        return customer_quarantine.unionByName(refusals, allowMissingColumns=True)
+
+    def read_snapshot(
+        self, table: str, snapshot: Snapshot, files: Collection[str] | None = None
+    ) -> DataFrame:
+        """A snapshot of a table that is not the one that the run has pinned, as a frame.
+
+        Args:
+            table: Name of the table.
+            snapshot: The snapshot.
+            files: Addresses of some of its files; all of them if None.
+
+        Raises:
+            LakeError: One of the snapshot's data files is missing or damaged.
+        """
+        require_files(self.lake, table, snapshot)
+        self._others.append((table, snapshot))
+        return read_files(CONTRACTS[table], snapshot.files if files is None else files, self.engine)
+
+    def files_since(self, table: str, since: int) -> dict[str, int] | None:
+        """The data files that a table has got since a version; None if other rows may have gone or changed."""
+        now = self.snapshot(table)
+        if now.version == since:
+            return {}
+        loaded = self.lake.find_table(table)
+        return None if loaded is None else added_files(loaded, since, now)
+
+    def before(self, tables: Mapping[str, int]) -> dict[str, DataFrame] | None:
+        """Tables as they were at a version of each, as ``read`` gives them; None if a version is no longer there.
+
+        Args:
+            tables: The version of each table, by the table's name.
+        """
+        frames = {}
+        for name, number in tables.items():
+            if self.snapshot(name).version == number:
+                frames[name] = self._pinned_frame(name)
+                continue
+            loaded = self.lake.find_table(name)
+            found = [] if loaded is None else version(loaded, number)
+            if not found:
+                return None
+            try:
+                frames[name] = self.read_snapshot(name, found[0])
+            except LakeError:
+                return None
+        if "customer_quarantine" in frames and self.register.version:
+            quarantine, landing = frames["customer_quarantine"], frames["customer_landing"]
+            frames["customer_quarantine"] = self._with_refusals(quarantine, landing)
+        return frames
 
     def file(self, name: str) -> bytes | None:
         """A small file of the lake, as the run first saw it; None if it was not there."""
@@ -185,4 +242,7 @@ class PinnedSnapshots:
         """
         for table in sorted(self._used):
             require_files(self.lake, table, self._read[table])
+        for table, snapshot in self._others:
+            require_files(self.lake, table, snapshot)
         self._used.clear()
+        self._others.clear()

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, TypeVar
 from stedi_assets.errors import StediError
 from stedi_assets.lake.erasures import entries_of, require_entries
 from stedi_assets.lake.evolution import add_columns
-from stedi_assets.lake.lineage import AWAITS, DECIDE_CONSENT, ERASURES, MADE_FROM, erasures_of, version_of
+from stedi_assets.lake.lineage import (
+    AWAITS,
+    COUNTS,
+    DECIDE_CONSENT,
+    ERASURES,
+    MADE_FROM,
+    ROWS_OF,
+    erasures_of,
+    made_from,
+    version_of,
+)
 from stedi_assets.lake.snapshot import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
@@ -52,6 +62,7 @@ class Staged:
         made_from: Version of each table that the result was made from; empty for what is made from files.
         awaits: Tables that are to be published next, with the version that each has; see ``Snapshot``.
         erasures: Entries of the register of erasures that were heeded; None where rows only go, or stay as they were.
+        counts: Figures of the table for whoever adds rows to it later; see ``Snapshot``.
     """
 
     contract: Contract
@@ -62,14 +73,21 @@ class Staged:
     made_from: Mapping[str, int] = field(default_factory=dict)
     awaits: Mapping[str, int | None] = field(default_factory=dict)
     erasures: int | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_change(self) -> bool:
         """Whether publishing gives the table a new snapshot."""
+        current = self.base.current_snapshot()
+        is_remade = bool(self.made_from) and dict(self.made_from) != made_from(current)
+        return not self.keeps_rows or current is None or is_remade
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether the table has the same rows afterwards."""
         from pyiceberg.expressions import AlwaysFalse
 
-        is_new = self.base.metadata.current_snapshot_id is None
-        return is_new or bool(self.files or self.made_from) or self.replaces != AlwaysFalse()
+        return not self.files and self.replaces == AlwaysFalse()
 
 
 def new_folder(lake: Lake, contract: Contract) -> str:
@@ -138,6 +156,11 @@ def publish(lake: Lake, staged: Staged, properties: Mapping[str, str]) -> Snapsh
     heeded = erasures_of(staged.base.current_snapshot()) if staged.erasures is None else staged.erasures
     if heeded:
         summary[ERASURES] = str(heeded)
+    if staged.counts:
+        summary[COUNTS] = json.dumps(staged.counts, sort_keys=True)
+    if staged.keeps_rows and (version := version_of(staged.base.current_snapshot())) is not None:
+        # For whatever is made from the table, nothing has changed.
+        summary[ROWS_OF] = str(version)
 
     def change(table: Table) -> Snapshot:
         # Not compared whole: where retention expired snapshots meanwhile, the rows are what they were.

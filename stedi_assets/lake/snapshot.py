@@ -16,7 +16,15 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from stedi_assets.lake.errors import LakeError
-from stedi_assets.lake.lineage import POLICIES, awaits, erasures_of, made_from, own_properties, version_of
+from stedi_assets.lake.lineage import (
+    POLICIES,
+    awaits,
+    counts_of,
+    erasures_of,
+    made_from,
+    own_properties,
+    version_of,
+)
 from stedi_assets.lake.ownership import is_below
 
 if TYPE_CHECKING:
@@ -52,6 +60,8 @@ class Snapshot:
         awaits: Tables that the run was to publish next, with the version that each had before. While a table has that
             version still, a record that moves between the two tables is in neither.
         policies: The policies under which the table was made; None where no record says it.
+        erasures: Entries of the register of erasures that were heeded.
+        counts: Figures of the table that cost a look at all of its rows; empty where no record says them.
     """
 
     snapshot_id: int | None
@@ -64,6 +74,7 @@ class Snapshot:
     awaits: Mapping[str, int | None] = field(default_factory=dict)
     policies: str | None = None
     erasures: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
@@ -110,6 +121,7 @@ def snapshot_at(table: Table, current: IcebergSnapshot) -> Snapshot:
         awaits=awaits(current),
         policies=own_properties(current).get(POLICIES),
         erasures=erasures_of(current),
+        counts=counts_of(current),
     )
 
 

@@ -119,6 +119,20 @@ def shared_with_untrusted(
     )
 
 
+def devices_of(customer_curated: DataFrame, withheld_devices: DataFrame) -> DataFrame:
+    """Devices of curated customers that are not withheld, and since when some owner of each has consented.
+
+    Returns:
+        ``device`` string, distinct, and ``since`` bigint (epoch ms).
+    """
+    return (
+        customer_curated.join(consent_since(customer_curated), "person")
+        .groupBy("device")
+        .agg(F.min("since").alias("since"))
+        .join(withheld_devices, "device", "left_anti")
+    )
+
+
 def steps_of(
     step_trainer_landing: DataFrame,
     customer_curated: DataFrame,
@@ -131,19 +145,13 @@ def steps_of(
     With ``consent_from_date``, only from when some owner of the device had consented.
     """
     steps = step_trainer_landing.select(*STEP_TRAINER)
-    devices = (
-        customer_curated.join(consent_since(customer_curated), "person")
-        .groupBy("device")
-        .agg(F.min("since").alias("since"))
-    )
+    devices = devices_of(customer_curated, withheld_devices)
     if consent_from_date:
         kept = steps.join(devices, "device").where(F.col("sensorReadingTime") >= F.col("since"))
     else:
         kept = steps.join(devices, "device", "left_semi")
-    distinct = (
-        kept.join(withheld_devices, "device", "left_anti")
-        .groupBy("sensorReadingTime", "device", "distanceFromObject")
-        .agg(F.min("serialNumber").alias("serialNumber"))
+    distinct = kept.groupBy("sensorReadingTime", "device", "distanceFromObject").agg(
+        F.min("serialNumber").alias("serialNumber")
     )
     return distinct.select(*STEP_TRAINER)
 

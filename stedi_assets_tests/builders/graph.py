@@ -43,16 +43,25 @@ class Graph:
     def lake(self) -> Lake:
         return Lake(self.settings)
 
-    def run(self, *assets: str, full_refresh: bool = False, ok: bool = True) -> dg.ExecuteInProcessResult:
+    def run(
+        self, *assets: str, full_refresh: bool = False, whole: bool = False, ok: bool = True
+    ) -> dg.ExecuteInProcessResult:
+        """Run the graph or some assets of it.
+
+        Args:
+            assets: Names of the assets; all if there are none.
+            full_refresh: Whether raw files are read again, and all tables made whole.
+            whole: Whether the trusted and curated tables are made whole.
+            ok: Whether the run must succeed.
+        """
         definitions = build_definitions(self.settings, self.engine)
-        sources = ("customer", "accelerometer", "step_trainer")
-        config = {
-            "ops": {
-                f"{source}_ingest": {"config": {"full_refresh": full_refresh}}
-                for source in sources
-                if not assets or f"{source}_landing" in assets
-            }
+        steps = {
+            f"{name.removesuffix('_landing')}_ingest" if name.endswith("_landing") else name: full_refresh
+            or (whole and not name.endswith("_landing"))
+            for name in EIGHT
+            if not assets or name in assets
         }
+        config = {"ops": {step: {"config": {"full_refresh": full}} for step, full in steps.items()}}
         result = definitions.resolve_job_def("refresh").execute_in_process(
             instance=self.instance,
             asset_selection=[dg.AssetKey(name) for name in assets] or None,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stedi_assets.assets import lake_table
+from stedi_assets.assets import increment
 from stedi_assets.lake import publication
 from stedi_assets.lake.pinned import PinnedSnapshots
 from stedi_assets.landing import ingest, ledger
@@ -19,7 +19,7 @@ STEPS = (
     (ingest, "list_landing"),
     (ingest, "read_ledger"),
     (ingest, "read_landing_files"),
-    (lake_table, "stage"),
+    (increment, "stage"),
     (publication, "_require_current_consent"),
     (publication, "_commit"),
     (ingest.Ingest, "_entries"),

@@ -69,7 +69,7 @@ def assert_blocked(graph: Graph, table: str, check: str, **figures: Any) -> dict
         All figures of the check, and its sentence by the name ``says``.
     """
     before = graph.snapshots()
-    result = graph.run(*below(table), ok=False)
+    result = graph.run(*below(table), whole=True, ok=False)
     assert not result.success
     assert graph.instance.get_run_by_id(result.run_id).status == dg.DagsterRunStatus.FAILURE
     assert (table, check) in blocking(graph, result)
@@ -102,7 +102,7 @@ def assert_blocked(graph: Graph, table: str, check: str, **figures: Any) -> dict
 def assert_publishes(graph: Graph, table: str) -> None:
     """Run a table and all below it, and see them published."""
     before, rows = graph.snapshots(), graph.rows()
-    result = graph.run(*below(table))
+    result = graph.run(*below(table), whole=True)
     assert result.success
     assert blocking(graph, result) == set()
     after = graph.snapshots()

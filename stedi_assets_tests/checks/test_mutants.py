@@ -171,7 +171,7 @@ def blocking_with(
         for name, value in vars(mutant).items():
             if inspect.isfunction(value):
                 patched.setattr(tables, name, value, raising=False)
-        return blocking(graph, graph.run(*DERIVED, ok=False))
+        return blocking(graph, graph.run(*DERIVED, whole=True, ok=False))
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_foreign_readers_agree(sample):
 
 def test_an_asset_alone_uses_the_stored_tables(sample):
     before = sample.snapshots()
-    result = sample.run("step_trainer_trusted")
+    result = sample.run("step_trainer_trusted", whole=True)
     changed = {name for name, snapshot in sample.snapshots().items() if snapshot != before[name]}
     assert changed == {"step_trainer_trusted"}
     assert [event.asset_key.to_user_string() for event in result.get_asset_materialization_events()] == [
@@ -133,5 +133,5 @@ def test_wrong_row_counts_are_not_published(sample):
     after = sample.snapshots()
     assert after["accelerometer_trusted"] == published["accelerometer_trusted"]
     assert after["machine_learning_curated"] == published["machine_learning_curated"]
-    sample.run()
+    sample.run(whole=True)
     assert sample.snapshots()["accelerometer_trusted"] != published["accelerometer_trusted"]

@@ -98,7 +98,7 @@ def test_of_two_publications_of_one_state_one_is_refused(graph, sail_engine):
     lake = graph.lake
     stale = lake.ensure_table(contract)
     frame = sail_engine.session.createDataFrame([], contract.spark_schema)
-    graph.run("customer_trusted")
+    graph.run("customer_trusted", whole=True)
     published = graph.table("customer_trusted")
     staged: Staged = stage(lake, contract, frame, sail_engine, stale, made_from={}, erasures=0)
     with pytest.raises(PublishConflictError, match="customer_trusted"):

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from pyiceberg.table import DataScan, FileScanTask
 
-from stedi_assets.assets import lake_table
+from stedi_assets.assets import increment
 from stedi_assets.contracts.folders import FOLDERS
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake import publication
@@ -96,8 +96,8 @@ def test_a_file_that_disappears_while_the_engine_computes_stops_the_run(
         damage(withdrawal)
         return publication.stage(*arguments, **options)
 
-    monkeypatch.setattr(lake_table, "stage", lose_and_stage)
-    result = graph.run("customer_trusted", ok=False)
+    monkeypatch.setattr(increment, "stage", lose_and_stage)
+    result = graph.run("customer_trusted", whole=True, ok=False)
     assert not result.success
     if engine.spark == "sail":
         [told] = failures(result)
@@ -282,8 +282,8 @@ class TestStagedRows:
 
         graph = Graph(three_people.lake_uri, engine)
         before = graph.snapshots()
-        monkeypatch.setattr(lake_table, "stage", stage_and_lose)
-        result = graph.run("customer_trusted", ok=False)
+        monkeypatch.setattr(increment, "stage", stage_and_lose)
+        result = graph.run("customer_trusted", whole=True, ok=False)
         assert len(failures(result)) == 1
         assert graph.snapshots() == before
 
