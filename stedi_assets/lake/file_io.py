@@ -38,11 +38,11 @@ class LakeFileIO(FsspecFileIO):
     """
 
     def get_fs(self, scheme: str, hostname: str | None = None) -> AbstractFileSystem:
-        """The file system of a scheme, which tries as often as the lake's own."""
+        """The file system of a scheme; it waits and tries as the lake's own, unless PyIceberg is told otherwise."""
         filesystem = super().get_fs(scheme, hostname)
         if "s3" in filesystem.protocol:
-            # Heeded at the first request. PyIceberg has properties for the times alone.
-            filesystem.config_kwargs.update(aws.S3_CLIENT)
+            # Heeded at the first request.
+            filesystem.config_kwargs = aws.S3_CLIENT | filesystem.config_kwargs
         return filesystem
 
     def new_input(self, location: str) -> FsspecInputFile:
