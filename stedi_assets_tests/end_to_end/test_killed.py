@@ -1,12 +1,13 @@
-"""A process that is killed before any of its writes: what readers see then, and what the next run makes of it.
+"""A process that is killed before any of its writes, or whose write fails: what readers see, and what a next run does.
 
-After the kill, each table is as it was before or as it is after. One further run of the same makes the lake what it is
+After the fault, each table is as it was before or as it is after. One further run of the same makes the lake what it is
 without a kill, and ``stedi verify`` finds nothing to object to.
 """
 
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from stedi_assets_tests.builders.graph import KEY, Graph, KeptFolder
 from stedi_assets_tests.builders.killed import Killing
 from stedi_assets_tests.builders.rows import ANN, SERIAL, T0, customer, reading, step
 from stedi_assets_tests.builders.three_people import MARKS, VIC, deliver_three_people, vic
+from stedi_assets_tests.builders.writes import Fault, Writes
 from stedi_assets_tests.byte_search import holding
 
 
@@ -134,6 +136,21 @@ class Stage:
         """Kill the process before one of its writes, if it comes to it, and say whether it did."""
         self.kept.restore()
         is_done = self.killing.run(self.scenario.action, str(self.kept.folder), at=at)
+        self.require_made_good()
+        return not is_done
+
+    def fail(self, writes: Writes, at: int, fault: Fault) -> bool:
+        """Let a write fail, if there are so many, and say whether it did."""
+        self.kept.restore()
+        # Whatever the action says of it. A write may fail without harm, too: that of a file that is deleted later.
+        with writes.failing(at, fault), suppress(Exception):
+            self.scenario.action(str(self.kept.folder))
+        failed = writes.failed > 0
+        self.require_made_good()
+        return failed
+
+    def require_made_good(self) -> None:
+        """Each table is as before or as after, and one further run leaves nothing to object to."""
         for name, rows in tables(self.graph).items():
             assert rows in (self.before[name], self.after[name]), f"{name} is half done"
         assert self.killing.run(self.scenario.action, str(self.kept.folder), at=-1)
@@ -143,7 +160,6 @@ class Stage:
         assert [file for name in CONTRACTS for file in unreferenced(self.graph.lake, name)] == []
         if self.scenario.action is forget:
             assert holding(self.kept.folder, *MARKS) == []
-        return not is_done
 
     def objections(self) -> list[str]:
         return [
@@ -166,3 +182,14 @@ def test_a_kill_before_any_write_is_made_good_by_the_next_run(name, tmp_path, sa
     while stage.play(at):
         at += 1
     assert at > 20
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("fault", ["refused", "full"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_any_write_that_fails_is_made_good_by_the_next_run(name, fault, tmp_path, sail_engine, killing):
+    stage = Stage(SCENARIOS[name], tmp_path / "lake", sail_engine, killing)
+    writes, at = Writes(str(tmp_path / "lake")), 0
+    while stage.fail(writes, at, fault):
+        at += 1
+    assert at > 10

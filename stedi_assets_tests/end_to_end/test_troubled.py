@@ -24,7 +24,7 @@ RARE = (
     "snapshots expired",
 )
 
-BATCHES, HISTORIES, STEPS = 40, 25, 6
+BATCHES, HISTORIES, STEPS = 100, 10, 6
 
 
 @pytest.fixture(scope="module")
