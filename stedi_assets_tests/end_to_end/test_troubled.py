@@ -15,7 +15,7 @@ from stedi_assets_tests.builders.points import Points
 from stedi_assets_tests.builders.writes import FAULTS, Writes
 from stedi_assets_tests.end_to_end.troubled import TroubledHistories
 
-# What happens in some histories and not in others, and would prove nothing if it never did: parts of the counters' names.
+# Parts of the counters' names: what happens in some histories, and would prove nothing if it never did.
 RARE = (
     *(f"{what}: " for what in ("run", "erasure", "retention", "packing")),
     *(f": {fault}" for fault in FAULTS),
@@ -24,7 +24,7 @@ RARE = (
     "runs overlapped",
     "snapshots expired",
 )
-# A history takes some 20 s of a processor: a dozen runs, with those by which the sensor ends it and that of the rebuild.
+# A history takes some 20 s of a processor: a dozen runs, with those of its end and of the rebuild.
 BATCHES, HISTORIES, STEPS = 6, 10, 6
 
 
