@@ -8,6 +8,7 @@ cannot matter: at the beginning of what is read, and at a cut. Two plain lines i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     _Array: TypeAlias = np.ndarray[Any, Any]
 
+_NAME = re.compile(rb'"[^"\\]++"(?=\s*+:)')
 # Runs of fewer lines are read with care: they would cost more than they save. Two are a cut.
 _WORTHWHILE_LINES = 64
 # Lines that look like fewer than this share of all are read with care.
@@ -128,7 +130,24 @@ class _Lines:
         look = np.add.reduceat(is_mark.view(np.uint8), starts, dtype=np.uint8)
         common = np.bincount(look, minlength=256) >= len(starts) * _RARE
         uniform: _Array = common[look] & (data[starts] == ord("{"))
-        return uniform & (np.diff(self.bounds) <= MAX_LINE_BYTES)
+        uniform &= np.diff(self.bounds) <= MAX_LINE_BYTES
+        return self._without_other_names(uniform) if uniform.any() else uniform
+
+    def _without_other_names(self, uniform: _Array) -> _Array:
+        """The uniform lines but for the few that lack a name of the first one: they spell a field in another case.
+
+        Of 95,600 lines, to find 150 such lines by halves took twenty times as long as to read the others.
+        """
+        first = int(np.argmax(uniform))
+        for name in set(_NAME.findall(self.text, *self.bounds[first : first + 2].tolist())):
+            if self.text.count(name) >= len(uniform):
+                continue
+            places = [found.start() for found in re.finditer(re.escape(name), self.text)]
+            has_name = np.zeros(len(uniform), dtype=bool)
+            has_name[np.searchsorted(self.bounds, places, side="right") - 1] = True
+            if (uniform & ~has_name).sum() < len(uniform) * _RARE:
+                uniform &= has_name
+        return uniform
 
 
 def _add_whole(outcome: Outcome, lines: _Lines) -> bool:
