@@ -122,6 +122,15 @@ def checks_of(result: dg.ExecuteInProcessResult, table: str) -> dict[str, dg.Ass
     }
 
 
+def how_made(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """How each trusted and curated table was made in a run."""
+    return {
+        event.asset_key.to_user_string(): event.materialization.metadata["made"].value
+        for event in result.all_events
+        if event.is_step_materialization and "made" in event.materialization.metadata
+    }
+
+
 def comparable(graph: Graph) -> dict[str, list[str]]:
     """Every table's rows but for when they were ingested."""
     rows = {name: graph.table(name) for name in CONTRACTS if name != "landing_files"}

@@ -26,7 +26,7 @@ from stedi_assets.privacy.erasure import ErasureError, forget
 from stedi_assets.sources import SOURCES
 from stedi_assets.verification.verify import verify
 from stedi_assets_tests.builders.files import deliver, lines
-from stedi_assets_tests.builders.graph import Graph, KeptLake, comparable, copy_landing
+from stedi_assets_tests.builders.graph import Graph, KeptLake, comparable, copy_landing, how_made
 from stedi_assets_tests.builders.rows import ANN, BOB, SERIAL, SERIAL_2, T0, customer, reading, step
 from stedi_assets_tests.builders.three_people import VIC, VIC_SERIAL
 from stedi_assets_tests.byte_search import holding
@@ -122,7 +122,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def a_run(self) -> None:
-        self.graph.run()
+        made = how_made(self.graph.run())
+        self.reached["rows added"] += made["machine_learning_curated"] == "new rows added"
         self._hold_to_consent()
 
     @rule()

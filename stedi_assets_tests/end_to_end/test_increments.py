@@ -17,7 +17,7 @@ from stedi_assets.lake.packing import pack
 from stedi_assets.transforms import increments, tables
 from stedi_assets_tests.builders.derived import DERIVED, Derived
 from stedi_assets_tests.builders.files import deliver
-from stedi_assets_tests.builders.graph import Graph, comparable, failures
+from stedi_assets_tests.builders.graph import Graph, comparable, failures, how_made
 from stedi_assets_tests.builders.rows import (
     ANN,
     BOB,
@@ -251,15 +251,6 @@ def why(result):
         event.asset_key.to_user_string(): event.materialization.metadata["made_so_because"].value
         for event in result.all_events
         if event.is_step_materialization and "made_so_because" in event.materialization.metadata
-    }
-
-
-def how_made(result):
-    """How each derived table was made in a run."""
-    return {
-        event.asset_key.to_user_string(): event.materialization.metadata["made"].value
-        for event in result.all_events
-        if event.is_step_materialization and "made" in event.materialization.metadata
     }
 
 
