@@ -24,12 +24,9 @@ _OF_CATALOG = {
     "disk I/O error": "look at the disk, then run this again",
     "unable to open database file": _NOT_PERMITTED,
 }
-# The reader of landing files tells the kind of an error alone. It raises this one where it writes: a file that it
-# cannot read, it reports.
-_READER_CANNOT_WRITE = "record reader failed: OSError"
 _LOCKED = "database is locked"
-# The words of Sail's writers, and of any other of Rust.
-_OF_ENGINE = re.compile(rf"\(os error ({errno.ENOSPC}|{errno.EROFS}|{errno.EDQUOT})\)")
+# The words of Sail's writers, of any other of Rust, and of our reader of landing files.
+_OF_ENGINE = re.compile(rf"\(os error ({'|'.join(map(str, _REMEDIES))})\)")
 
 
 def explain_disk(error: BaseException, lake_uri: str) -> str | None:
@@ -64,10 +61,6 @@ def _words_of_engine(error: BaseException) -> str | None:
 
     if not isinstance(error, PySparkException):
         return None
-    if _READER_CANNOT_WRITE in str(error):
-        return (
-            "files cannot be written there: look whether the disk is full or read-only, then run this again"
-        )
     if (found := _OF_ENGINE.search(str(error))) is None:
         return None
     number = int(found[1])

@@ -201,9 +201,9 @@ def _failure(error: Exception) -> str:
     """Why a file cannot be read; the message of an error is left out where it may hold what was in the file.
 
     Raises:
-        ConnectionError, TimeoutError: Not the file's fault: the run fails, and may be tried again.
+        OSError: Not the file's fault: the run fails, and may be tried again.
     """
-    if isinstance(error, ConnectionError | TimeoutError):
+    if isinstance(error, ConnectionError | TimeoutError) or _is_of_s3_client(error):
         raise error
     if isinstance(error, ContentError):
         return str(error)
@@ -216,6 +216,15 @@ def _failure(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in _S3_FAILED:
         raise ConnectionError(f"errno {error.errno}")
     return f"it cannot be read ({type(error).__name__})"
+
+
+def _is_of_s3_client(error: Exception) -> bool:
+    """Whether the client of S3 had no answer: its ``ReadTimeoutError`` is an ``OSError``, and no ``TimeoutError``."""
+    try:
+        from botocore.exceptions import HTTPClientError
+    except ImportError:  # where a lake is a folder, executors need no client of S3
+        return False
+    return isinstance(error, HTTPClientError)
 
 
 def _parsed(plan: ReadPlan, file_range: FileRange, filesystem: fsspec.AbstractFileSystem) -> Iterator[Parsed]:
@@ -345,8 +354,12 @@ def task_function(
                 except Exception as error:  # noqa: BLE001 - raised again, without its message
                     # Spark and Dagster log messages, and this one may quote a record.
                     place = traceback.extract_tb(error.__traceback__)[-1]
+                    number_of = (
+                        f" (os error {error.errno})" if isinstance(error, OSError) and error.errno else ""
+                    )
                     raise RuntimeError(
-                        f"a task of the record reader failed: {type(error).__name__} at {place.filename}:{place.lineno}"
+                        f"a task of the record reader failed: {type(error).__name__}{number_of} "
+                        f"at {place.filename}:{place.lineno}"
                     ) from None
                 yield pa.RecordBatch.from_pydict({"report": [report]})
 

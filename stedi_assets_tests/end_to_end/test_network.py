@@ -236,7 +236,7 @@ def test_clients_wait_for_four_minutes_at_most(new_lake, tmp_path, sail_engine):
     assert (glue.CONFIG.connect_timeout + glue.CONFIG.read_timeout) * 5 <= 250
 
 
-MUTE = [("", 0), ("", 300), ("GetObject data", 0), ("data", 20), ("Glue", 9)]
+MUTE = [("", 0), ("", 300), ("GetObject data", 0), ("GetObject raw file", 0), ("data", 20), ("Glue", 9)]
 
 
 @pytest.mark.prove
