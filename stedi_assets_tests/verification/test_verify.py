@@ -14,9 +14,9 @@ from stedi_assets.lake.lineage import own_properties
 from stedi_assets.lake.publication import Staged, new_folder
 from stedi_assets.landing import ledger
 from stedi_assets.verification.verify import verify
-from stedi_assets_tests.builders.files import deliver
+from stedi_assets_tests.builders.files import deliver, line
 from stedi_assets_tests.builders.graph import Graph
-from stedi_assets_tests.builders.rows import BOB, T0, reading
+from stedi_assets_tests.builders.rows import ANN, BOB, T0, reading
 from stedi_assets_tests.builders.three_people import MARKS, VIC, vic
 from stedi_assets_tests.shares import share
 
@@ -51,6 +51,15 @@ def test_a_sound_lake_holds(three_people):
     assert messages["customer lines"].startswith("3 records on lines of 1 of 1 raw file read again")
     assert messages["customer_trusted rows"] == "2 rows, equal to what DuckDB computes"
     assert messages["machine_learning_curated rows"] == "10 rows, equal to what DuckDB computes"
+
+
+def test_pages_of_an_api_hold(three_people):
+    """Each line wraps records, and is none."""
+    one, two = (line(reading(ANN, at)) for at in (T0 + 10, T0 + 11))
+    pages = b'{"Items": [%s, %s]}\n{"Items": [%s]}\n' % (one, two, one)
+    deliver(Path(three_people.lake_uri), "accelerometer", pages, "pages.json")
+    three_people.run()
+    assert found(three_people) == {}
 
 
 @pytest.mark.parametrize(
