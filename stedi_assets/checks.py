@@ -69,7 +69,7 @@ class Candidate:
     """A staged table, and what its checks may look at.
 
     Attributes:
-        frame: The rows of the table, if it is published; of a table that is made of files, the staged rows.
+        frame: The rows that the table will have; of a table that is made of files, the staged rows.
         rows: Their number.
         published: The table as it is published now.
         settings: The policies in force.
@@ -288,6 +288,7 @@ def row_count(table: str, subset_of: str | None, candidate: Candidate) -> CheckO
     if wrong:
         sentence = "; ".join([f"{rows}, {wrong[0]}", *wrong[1:]])
         return CheckOutcome(passed=False, sentence=sentence, metadata=figures, to_do=" ".join(to_do))
+    what = "" if candidate.added is None else "what is new is "
     if candidate.rows < candidate.published.rows * UNUSUAL_SHRINKAGE:
         return CheckOutcome(
             passed=False,
@@ -298,7 +299,7 @@ def row_count(table: str, subset_of: str | None, candidate: Candidate) -> CheckO
         )
     return CheckOutcome(
         passed=True,
-        sentence=f"{rows}, {before}: exactly what the tables that it is made from lead to",
+        sentence=f"{rows}, {before}: {what}exactly what the tables that it is made from lead to",
         metadata=figures,
     )
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # Figures of pairs that are sums over moments.
 _OF_MOMENTS = ("moments", "readings_matched")
+CARRIED_ON = ("people", *_OF_MOMENTS)
 
 
 def trusted_customers(candidate: Candidate, outcomes: Outcomes) -> dict[str, Any]:
@@ -123,10 +124,10 @@ def _matched(candidate: Candidate) -> dict[str, int]:
     Where rows are added, the published figures are carried on: a moment's figures depend on rows of the moment alone.
     """
     before, added = candidate.published.counts, candidate.added
-    if added is None or not {"people", *_OF_MOMENTS} <= before.keys():
+    if added is None or not set(CARRIED_ON) <= before.keys():
         return _moments(candidate.frame)
     if not added.rows:
-        return {name: before[name] for name in ("people", *_OF_MOMENTS)}
+        return {name: before[name] for name in CARRIED_ON}
     came, was = _moments(added.frame), _moments(added.present)
     known = added.published.select("customer_key")
     new = added.staged.select("customer_key").distinct().join(known, "customer_key", "left_anti").count()

@@ -36,6 +36,7 @@ def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFra
     rows_may_repeat=lambda settings: settings.ml_match == "timestamp",
     checks={"consent": derived_checks.CONSENT_OF_PAIRS, "same_person": derived_checks.SAME_PERSON},
     figures=derived_figures.matched_readings,
+    carried_on=derived_figures.CARRIED_ON,
     lineage={
         "customer_key": (("accelerometer_trusted", "person"), ("customer_curated", "person")),
         "sensorReadingTime": (

@@ -60,14 +60,9 @@ class Increment:
     published: DataFrame
     why: str
 
-    @property
-    def made(self) -> str:
-        """How the table is made, for people."""
-        return "kept" if self.new is None else "new rows added"
-
 
 @dataclass(frozen=True)
-class Recipe:
+class Derivation:
     """How a step makes its table.
 
     Attributes:
@@ -91,40 +86,38 @@ class Recipe:
     key: bytes | None
 
 
-def increment(recipe: Recipe, base: Table, snapshots: PinnedSnapshots) -> Increment:
+def increment(derivation: Derivation, base: Table, snapshots: PinnedSnapshots) -> Increment:
     """Find what is new for a table since it was published.
 
     Args:
-        recipe: How the table is made.
+        derivation: How the table is made.
         base: The table.
         snapshots: The tables of the run.
 
     Raises:
         MadeWholeError: A row may have to go, or nobody can know; or much is new.
     """
-    before = _versions_before(recipe, base, snapshots)
+    before = _versions_before(derivation, base, snapshots)
     try:
-        published = snapshots.read_snapshot(recipe.contract.name, snapshot_of(base))
+        published = snapshots.read_snapshot(derivation.contract.name, snapshot_of(base))
     except LakeError:
         raise MadeWholeError("a data file of the table is missing or damaged") from None
-    changed = [name for name in recipe.inputs if before[name] != recipe.made_from[name]]
+    changed = [name for name in derivation.inputs if before[name] != derivation.made_from[name]]
     if not changed:
         return _nothing(published, "nothing has changed that it is made from")
-    if (growth := recipe.grows) is None:
+    if (growth := derivation.grows) is None:
         raise MadeWholeError(f"{' and '.join(changed)} changed")
     readings = _new_readings(growth, before, snapshots)
-    owners = _new_owners(growth, before, recipe, snapshots)
+    owners = _new_owners(growth, before, derivation, snapshots)
     if not readings and owners is None:
-        return _nothing(
-            published, f"{' and '.join(changed)} changed, and nothing in it that the table depends on"
-        )
+        return _nothing(published, f"{' and '.join(changed)} changed, in nothing that the table depends on")
     region = region_of(growth, readings, owners, published)
     inputs = {
         name: region.of(frame, growth.readings[name]) if name in growth.readings else frame
-        for name, frame in recipe.inputs.items()
+        for name, frame in derivation.inputs.items()
     }
-    present = region.of(published, growth.table).select(*recipe.contract.column_names)
-    new = _new_rows(recipe, inputs, present)
+    present = region.of(published, growth.table).select(*derivation.contract.column_names)
+    new = _new_rows(derivation, inputs, present)
     said = [f"{name} has {counted(found.count, 'new row')}" for name, found in readings.items()]
     said += ["people or devices are new"] if owners is not None else []
     return Increment(new, inputs, present, published, " and ".join(said))
@@ -134,7 +127,7 @@ def _nothing(published: DataFrame, why: str) -> Increment:
     return Increment(None, {}, published.limit(0), published, why)
 
 
-def _versions_before(recipe: Recipe, base: Table, snapshots: PinnedSnapshots) -> Mapping[str, int]:
+def _versions_before(derivation: Derivation, base: Table, snapshots: PinnedSnapshots) -> Mapping[str, int]:
     """The version of each table that the published table was made from.
 
     Raises:
@@ -144,11 +137,11 @@ def _versions_before(recipe: Recipe, base: Table, snapshots: PinnedSnapshots) ->
     if current is None:
         raise MadeWholeError("it was never published")
     said, before = own_properties(current), made_from(current)
-    if not recipe.made_from.keys() <= before.keys():
+    if not derivation.made_from.keys() <= before.keys():
         raise MadeWholeError("another program or an earlier version of stedi-assets published it")
     if REDUCED in said:
         raise MadeWholeError("rows without consent were taken out of it")
-    if not recipe.made_by.items() <= said.items():
+    if not derivation.made_by.items() <= said.items():
         raise MadeWholeError("it was made by other code or under other policies")
     if erasures_of(current) != snapshots.register.version:
         raise MadeWholeError("somebody was erased")
@@ -178,7 +171,7 @@ def _new_readings(
 
 
 def _new_owners(
-    growth: Growth, before: Mapping[str, int], recipe: Recipe, snapshots: PinnedSnapshots
+    growth: Growth, before: Mapping[str, int], derivation: Derivation, snapshots: PinnedSnapshots
 ) -> DataFrame | None:
     """People and devices whose rows the table may have now and might not have before; None if there are none.
 
@@ -186,15 +179,15 @@ def _new_owners(
         MadeWholeError: Somebody has gone, or the tables that said whose rows there may be are no longer there.
     """
     versions = {name: before[name] for name in growth.owners_in}
-    if all(recipe.made_from[name] == version for name, version in versions.items()):
+    if all(derivation.made_from[name] == version for name, version in versions.items()):
         return None
     frames_before = snapshots.before(versions)
     if frames_before is None:
         raise MadeWholeError(
             "nobody can know whose rows it has, since retention has removed what it was made from"
         )
-    frames_now = {name: recipe.inputs[name] for name in growth.owners_in}
-    had, has = (growth.owners(frames, recipe.consent_from_date) for frames in (frames_before, frames_now))
+    frames_now = {name: derivation.inputs[name] for name in growth.owners_in}
+    had, has = (growth.owners(frames, derivation.consent_from_date) for frames in (frames_before, frames_now))
     if had.exceptAll(has).count():
         raise MadeWholeError("people or devices have gone, or their consent is of another date")
     new = has.exceptAll(had)
@@ -202,29 +195,29 @@ def _new_owners(
         return None
     if count > has.count() * _MOST_NEW:
         raise MadeWholeError(f"{counted(count, 'person or device', 'people or devices')} are new")
-    return with_all_of_theirs(new, has, growth, recipe.key)
+    return with_all_of_theirs(new, has, growth, derivation.key)
 
 
-def _new_rows(recipe: Recipe, inputs: Mapping[str, DataFrame], present: DataFrame) -> DataFrame:
+def _new_rows(derivation: Derivation, inputs: Mapping[str, DataFrame], present: DataFrame) -> DataFrame:
     """The rows that the inputs lead to and that are not present.
 
     Raises:
         MadeWholeError: The inputs do not lead to every row that is present: a reading was delivered once more under
             another spelling of its owner, or the published table is not what it says.
     """
-    due = recipe.function(**inputs)
+    due = derivation.function(**inputs)
     if present.exceptAll(due).count():
         raise MadeWholeError("a row that it has would be another now")
     return due.exceptAll(present)
 
 
 def what_is_new(
-    recipe: Recipe, base: Table, snapshots: PinnedSnapshots, whole: str
+    derivation: Derivation, base: Table, snapshots: PinnedSnapshots, whole: str
 ) -> tuple[Increment | None, str]:
     """What is new for a table, or None if the table is to be made whole; and why, for people.
 
     Args:
-        recipe: How the table is made.
+        derivation: How the table is made.
         base: The table.
         snapshots: The tables of the run.
         whole: Why the table is to be made whole in any case, or an empty text.
@@ -232,28 +225,32 @@ def what_is_new(
     if whole:
         return None, whole
     try:
-        found = increment(recipe, base, snapshots)
+        found = increment(derivation, base, snapshots)
     except MadeWholeError as reason:
         return None, str(reason)
     return found, found.why
 
 
-def stage_recipe(recipe: Recipe, found: Increment | None, base: Table, snapshots: PinnedSnapshots) -> Staged:
+def stage_rows(
+    derivation: Derivation, found: Increment | None, base: Table, snapshots: PinnedSnapshots
+) -> Staged:
     """Stage the whole table, or the rows that are new."""
     from pyiceberg.expressions import AlwaysFalse
 
-    contract, erasures = recipe.contract, snapshots.register.version
+    contract, erasures = derivation.contract, snapshots.register.version
     if found is None:
-        frame = recipe.function(**recipe.inputs)
-        return stage(snapshots.lake, contract, frame, snapshots.engine, base, recipe.made_from, erasures)
+        frame = derivation.function(**derivation.inputs)
+        return stage(snapshots.lake, contract, frame, snapshots.engine, base, derivation.made_from, erasures)
     if found.new is None:
-        return Staged(contract, base, "", (), AlwaysFalse(), recipe.made_from, erasures=erasures)
-    staged = stage(snapshots.lake, contract, found.new, snapshots.engine, base, recipe.made_from, erasures)
+        return Staged(contract, base, "", (), AlwaysFalse(), derivation.made_from, erasures=erasures)
+    staged = stage(
+        snapshots.lake, contract, found.new, snapshots.engine, base, derivation.made_from, erasures
+    )
     return replace(staged, replaces=AlwaysFalse())
 
 
 def added_to(candidate: Candidate, found: Increment) -> Candidate:
-    """The published table with the staged rows, from the staged rows alone."""
+    """A candidate of the published rows and the staged rows, from one of the staged rows."""
     return replace(
         candidate,
         frame=found.published.unionByName(candidate.frame),

@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame  # noqa: TID253 - Dagster reads the annotation
 
 from stedi_assets import transforms
 from stedi_assets.assets.files_read import triggered_by
-from stedi_assets.assets.increment import Recipe, added_to, stage_recipe, what_is_new
+from stedi_assets.assets.increment import Derivation, added_to, stage_rows, what_is_new
 from stedi_assets.assets.metadata import FRESHNESS, KINDS_OF_TABLES, OWNERS, about, definition_metadata
 from stedi_assets.checks import (
     CODE_IS_AT_FAULT,
@@ -35,6 +35,7 @@ from stedi_assets.checks import (
     row_count,
     structure_outcome,
 )
+from stedi_assets.contracts import consent, reconciliation
 from stedi_assets.contracts.audit import Audit, audit, structure_problems
 from stedi_assets.contracts.contract import Contract
 from stedi_assets.contracts.models import CONTRACTS
@@ -70,6 +71,7 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
     lineage: Mapping[str, tuple[tuple[str, str], ...]] | None = None,
     rows_may_repeat: Callable[[Settings], bool] = lambda _: False,
     figures: Callable[[Candidate, Mapping[str, CheckOutcome]], Mapping[str, Any]] = lambda *_: {},
+    carried_on: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., DataFrame]], dg.AssetsDefinition]:
     """Make an asset of a function from frames to the frame of the table after which it is named.
 
@@ -85,6 +87,7 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
             the same names.
         rows_may_repeat: Whether a policy lifts the rule that no two rows share a key.
         figures: Computes what is worth showing beside the table, of what was staged and what its checks found.
+        carried_on: Figures from which those of the table with more rows are computed.
     """
 
     def decorate(function: Callable[..., DataFrame]) -> dg.AssetsDefinition:
@@ -125,7 +128,7 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
                 if contract.has_pseudonyms:
                     require_published_key(base, settings)
                 policies = {"settings": settings} if "settings" in parameters else {}
-                recipe = Recipe(
+                derivation = Derivation(
                     contract=contract,
                     function=partial(function, **policies),
                     grows=grows,
@@ -137,22 +140,24 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
                 )
                 keyed = not rows_may_repeat(settings)
                 whole = _ASKED_FOR if config.full_refresh else "" if keyed else _ROWS_REPEAT
-                found, why = what_is_new(recipe, base, snapshots, whole)
+                found, why = what_is_new(derivation, base, snapshots, whole)
                 if found is None:
-                    yield from _require_structure(recipe.function(**frames), contract)
-                staged = stage_recipe(recipe, found, base, snapshots)
+                    yield from _require_structure(derivation.function(**frames), contract)
+                staged = stage_rows(derivation, found, base, snapshots)
                 computed = time.monotonic()
                 candidate, verdict = candidate_of(staged, settings, snapshots, keyed=keyed)
                 if found is not None:
                     candidate = added_to(candidate, found)
+                    # Apache Spark writes a file without rows.
+                    staged = staged if verdict.rows else replace(staged, files=())
                 outcomes = yield from _require_checks(candidate, verdict, reconcile, table_checks, staged)
                 audited = time.monotonic()
                 shown: dict[str, Any] = {**figures(candidate, outcomes)}
-                staged = replace(staged, counts={k: v for k, v in shown.items() if isinstance(v, int)})
+                staged = replace(staged, counts={name: shown[name] for name in carried_on})
                 shown |= {
                     "rows_before": candidate.published.rows,
                     "rows_change": candidate.rows - candidate.published.rows,
-                    "made": "whole" if found is None else found.made,
+                    "made": "whole" if found is None else "new rows added" if verdict.rows else "kept",
                     "made_so_because": why,
                     **triggered_by(context.instance, context.run.run_id),
                     **withdrawn(contract, candidate.published, snapshots, settings),
@@ -180,7 +185,9 @@ def _check_specs(table: str, checks: Mapping[str, TableCheck]) -> list[dg.AssetC
 
 
 def code_version(contract: Contract, package: ModuleType, function: Callable[..., Any] | None = None) -> str:
-    """A digest of what a table is made by: its contract, the package that computes it, and the asset's function.
+    """A digest of what a table is made by: its contract, the package that computes it, the asset's function.
+
+    Of a trusted or curated table, what its rows are held against is in it, too.
 
     The UI marks a table as outdated whose digest differs from the one of its last materialization.
     """
@@ -188,6 +195,9 @@ def code_version(contract: Contract, package: ModuleType, function: Callable[...
     for path in sorted(Path(package.__path__[0]).glob("*.py")):
         digest.update(path.read_bytes())
     if function is not None:
+        # Published rows were held against these, and are not again while nothing changes.
+        for module in (consent, reconciliation):
+            digest.update(inspect.getsource(module).encode())
         digest.update(inspect.getsource(function).encode())
     return digest.hexdigest()[:12]
 

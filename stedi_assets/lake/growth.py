@@ -6,6 +6,7 @@ tables are made so belongs in ``assets.increment``.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from stedi_assets.lake.errors import LakeError
@@ -13,22 +14,20 @@ from stedi_assets.lake.lineage import version_of
 from stedi_assets.lake.snapshot import Snapshot, snapshot_at
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyiceberg.table import Table
 
 
-def version(table: Table, number: int) -> list[Snapshot]:
+def snapshots_of(table: Table, version: int) -> Iterator[Snapshot]:
     """Find the snapshots that have the rows of a version, the newest first: packing makes more than one.
 
     None is found where retention has expired the snapshots, and a snapshot is left out that cannot be read.
     """
-    found = []
     for each in reversed(table.snapshots()):
-        if version_of(each) == number:
-            try:
-                found.append(snapshot_at(table, each))
-            except (LakeError, FileNotFoundError):
-                continue
-    return found
+        if version_of(each) == version:
+            with suppress(LakeError, FileNotFoundError):
+                yield snapshot_at(table, each)
 
 
 def added_files(table: Table, since: int, now: Snapshot) -> dict[str, int] | None:
@@ -43,7 +42,7 @@ def added_files(table: Table, since: int, now: Snapshot) -> dict[str, int] | Non
         None if a row may have gone or changed, or if the version is no longer known. A file that was packed since then
         counts as gone, too.
     """
-    for before in version(table, since):
+    for before in snapshots_of(table, since):
         if before.files.items() <= now.files.items():
             return {address: size for address, size in now.files.items() if address not in before.files}
     return None

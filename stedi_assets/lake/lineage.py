@@ -137,6 +137,7 @@ def stale_tables(lake: Lake, recipes: Mapping[str, Recipe]) -> set[str]:
             not needed <= recorded.keys()
             or any(version_of(load(each)) != version for each, version in recorded.items())
             or erasures_of(load(name)) != entries
+            or REDUCED in own_properties(load(name))
             or not recipe.made_by.items() <= own_properties(load(name)).items()
         )
 

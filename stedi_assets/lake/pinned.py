@@ -8,7 +8,7 @@ from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.lake.erasures import Register, read_register, require_entries
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.evolution import is_made_of_files, require_columns
-from stedi_assets.lake.growth import added_files, version
+from stedi_assets.lake.growth import added_files, snapshots_of
 from stedi_assets.lake.lineage import DECIDE_CONSENT, erasures_of
 from stedi_assets.lake.publication import PublishConflictError
 from stedi_assets.lake.snapshot import (
@@ -106,6 +106,7 @@ class PinnedSnapshots:
                 reads, or from another register of erasures: a run died before it had refreshed all tables, or is at it.
                 Who has withdrawn or was erased may be in there.
         """
+        self._others.clear()  # of a step that failed
         pinned = {name: self.snapshot(name) for name in {*tables, *DECIDE_CONSENT}}
         for name in DECIDE_CONSENT:
             for awaited, before in pinned[name].awaits.items():
@@ -213,11 +214,11 @@ class PinnedSnapshots:
                 frames[name] = self._pinned_frame(name)
                 continue
             loaded = self.lake.find_table(name)
-            found = [] if loaded is None else version(loaded, number)
-            if not found:
+            found = None if loaded is None else next(snapshots_of(loaded, number), None)
+            if found is None:
                 return None
             try:
-                frames[name] = self.read_snapshot(name, found[0])
+                frames[name] = self.read_snapshot(name, found)
             except LakeError:
                 return None
         if "customer_quarantine" in frames and self.register.version:
@@ -239,10 +240,16 @@ class PinnedSnapshots:
 
         Raises:
             LakeError: A data file of a snapshot that was read is missing or damaged.
+            PublishConflictError: Another state of a table that was read is gone; computed again, the step does without.
         """
         for table in sorted(self._used):
             require_files(self.lake, table, self._read[table])
-        for table, snapshot in self._others:
-            require_files(self.lake, table, snapshot)
+        others, self._others = self._others, []
+        for table, snapshot in others:
+            try:
+                require_files(self.lake, table, snapshot)
+            except LakeError:
+                raise PublishConflictError(
+                    f"{table}: files of an earlier state went while the run read them: run it again"
+                ) from None
         self._used.clear()
-        self._others.clear()

@@ -246,7 +246,9 @@ def _commit(table: Table, staged: Staged, summary: dict[str, str]) -> None:
     with table.transaction() as transaction:
         add_columns(transaction, staged.contract)
         if before is not None and replaces != AlwaysFalse():
-            transaction.delete(replaces, snapshot_properties=summary)
+            # Of two snapshots, the first is no table: whoever rolls back to it must not have it taken for one.
+            half = {key: value for key, value in summary.items() if key != MADE_FROM}
+            transaction.delete(replaces, snapshot_properties=half if staged.files else summary)
         if staged.files:
             transaction.add_files(
                 list(staged.files), snapshot_properties=summary, check_duplicate_files=False

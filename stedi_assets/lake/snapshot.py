@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.lineage import (
     POLICIES,
+    REDUCED,
     awaits,
     counts_of,
     erasures_of,
@@ -62,6 +63,7 @@ class Snapshot:
         policies: The policies under which the table was made; None where no record says it.
         erasures: Entries of the register of erasures that were heeded.
         counts: Figures of the table that cost a look at all of its rows; empty where no record says them.
+        is_reduced: Whether rows without consent were taken out of it since it was made.
     """
 
     snapshot_id: int | None
@@ -75,6 +77,7 @@ class Snapshot:
     policies: str | None = None
     erasures: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
+    is_reduced: bool = False
 
     @property
     def bytes(self) -> int:
@@ -122,6 +125,7 @@ def snapshot_at(table: Table, current: IcebergSnapshot) -> Snapshot:
         policies=own_properties(current).get(POLICIES),
         erasures=erasures_of(current),
         counts=counts_of(current),
+        is_reduced=REDUCED in own_properties(current),
     )
 
 
@@ -168,7 +172,7 @@ def require_files(lake: Lake, table: str, snapshot: Snapshot) -> None:
             f"{table} has data files outside its folder, such as {elsewhere[0]}: {_remedy(table)}"
         )
     expected = {lake.path(address): size for address, size in snapshot.files.items()}
-    # One folder for a table that is refreshed whole; in a bucket, one request for a thousand files.
+    # One folder for a table that was made whole; in a bucket, one request for a thousand files.
     folder = os.path.commonpath([PurePosixPath(path).parent for path in expected])
     found = {file.path: file.bytes for file in lake.list_files(folder)}
     if lost := [path for path, size in expected.items() if found.get(path) != size]:

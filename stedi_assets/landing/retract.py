@@ -17,7 +17,7 @@ import polars as pl
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.errors import StediError
 from stedi_assets.lake.evolution import require_columns
-from stedi_assets.lake.lineage import DECIDE_CONSENT
+from stedi_assets.lake.lineage import DECIDE_CONSENT, version_of
 from stedi_assets.lake.publication import RUN_ID, Staged, publish
 from stedi_assets.lake.snapshot import read_batches, require_files, snapshot_of
 from stedi_assets.landing.ledger import UNKNOWN, Entry, amend, read_ledger
@@ -201,7 +201,7 @@ def _delete_rows(lake: Lake, source: str, retractions: Sequence[Retraction], run
     contracts = {kind: CONTRACTS[f"{source}_{kind}"] for kind in _KINDS}
     base = {kind: lake.ensure_table(contract) for kind, contract in contracts.items()}
     for kind in _KINDS:
-        awaited = {contracts["quarantine"].name: base["quarantine"].metadata.current_snapshot_id}
+        awaited = {contracts["quarantine"].name: version_of(base["quarantine"].current_snapshot())}
         going = Staged(
             contracts[kind],
             base[kind],

@@ -44,6 +44,8 @@ def stale_tables(snapshots: Mapping[str, Snapshot], register: Register, in_force
         changed = [table for table, at in made_from.items() if versions.get(table) != at or table in stale]
         if not made_from or changed:
             stale[name] = f"was made before {', '.join(changed) or 'versions were recorded'}"
+        elif snapshots[name].is_reduced:
+            stale[name] = "lacks rows that were taken out for want of consent"
         elif snapshots[name].policies != in_force:
             stale[name] = "was made under other policies than those in force"
     return stale

@@ -2,18 +2,21 @@
 
 import re
 from collections import defaultdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+import dagster as dg
 import pytest
 
 from stedi_assets.assets import increment
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.definitions import build_definitions
+from stedi_assets.exports import made_from
 from stedi_assets.lake import packing
 from stedi_assets.lake.maintenance import retain
 from stedi_assets.lake.packing import pack
+from stedi_assets.schedules import daily_refresh
 from stedi_assets.transforms import increments, tables
 from stedi_assets_tests.builders.derived import DERIVED, Derived
 from stedi_assets_tests.builders.files import deliver
@@ -95,7 +98,7 @@ class TestADelivery:
         assert made == {
             "customer_trusted": KEPT,
             "accelerometer_trusted": ADDED,
-            "customer_curated": ADDED,
+            "customer_curated": KEPT,
             "step_trainer_trusted": ADDED,
             "machine_learning_curated": ADDED,
         }
@@ -149,6 +152,35 @@ class TestADelivery:
         monkeypatch.setattr(tables, "readings_of", everybody)
         [told] = failures(three_people.run(ok=False))
         assert "consent failed: 1 of 11 rows are of people who do not consent" in told
+
+
+def test_a_table_is_made_whole_that_was_rolled_back_to_half_of_a_publication(three_people):
+    """To take the place of rows takes two snapshots, of which the first has none."""
+    before = comparable(three_people)
+    three_people.run(whole=True)
+    table = three_people.lake.find_table("accelerometer_trusted")
+    half = table.snapshots()[-2].snapshot_id
+    with table.manage_snapshots() as manage:
+        manage.set_current_snapshot(half)
+    assert not three_people.lake.snapshot("accelerometer_trusted").rows
+    assert how_made(three_people.run())["accelerometer_trusted"] == WHOLE
+    assert comparable(three_people) == before
+
+
+def test_each_input_says_how_a_table_depends_on_it():
+    """What is in neither could change, and a table be kept all the same."""
+    for table, growth in GROWING.items():
+        assert set(made_from()[table]) == {*growth.readings, *growth.owners_in}, table
+
+
+def test_tables_are_made_whole_on_sundays():
+    sunday = datetime(2026, 11, 29, 2, 15, tzinfo=UTC)
+    asked = [
+        dg.build_schedule_context(scheduled_execution_time=sunday + timedelta(days=day)) for day in range(7)
+    ]
+    config = [daily_refresh.evaluate_tick(each).run_requests[0].run_config for each in asked]
+    assert [set(each.get("ops", {})) for each in config] == [set(DERIVED), *[set()] * 6]
+    assert config[0]["ops"]["customer_curated"] == {"config": {"full_refresh": True}}
 
 
 class TestMadeWhole:
