@@ -71,6 +71,7 @@ class Converter:
     def __init__(self, source: Source, repaired: Counter[str], drift: Counter[str]) -> None:
         self.repaired = repaired
         self.drift = drift
+        self._source = source
         self._fields = source.fields
         self._required = [f for f in source.fields if f.required]
         self._by_name = source.by_name()
@@ -102,7 +103,7 @@ class Converter:
         In CSV every value is text, so that text where a number belongs is no repair there.
         """
         values: dict[str, Any] = {}
-        unknown: set[str] = set()
+        unknown: list[tuple[str, Any]] = []
         repairs: set[str] = set()
         reasons: set[str] = set()
         if len(members) == 1 and isinstance(members[0][1], Members) and not self._is_known(members[0][0]):
@@ -113,7 +114,7 @@ class Converter:
         for name, written in members:
             field = self._by_name.get(name.casefold())
             if field is None:
-                unknown.add(name)
+                unknown.append((name, written))
                 continue
             raw, repair = _untyped(written)
             repairs.add(repair)
@@ -127,8 +128,7 @@ class Converter:
                 repairs.add(repair)
                 reasons.add(reason)
             values[field.name] = value
-        for name in unknown:
-            count_drift(self.drift, name)
+        repairs |= self._heed(unknown, values)
         reasons |= {f"missing_field:{f.name}" for f in self._required if values.get(f.name) is None}
         if reasons := reasons - {""}:
             return reasons
@@ -136,6 +136,22 @@ class Converter:
             repairs = repairs - {"text_as_number"} | {"csv"}
         self.repaired.update(repairs - {""})
         return tuple([values.get(f.name) for f in self._fields])
+
+    def _heed(self, unknown: list[tuple[str, Any]], values: dict[str, Any]) -> set[str]:
+        """Count members of unknown names, and take the consent that one of nearly the field's name denies.
+
+        Returns:
+            The repairs that this is.
+        """
+        repairs = set()
+        for name in dict(unknown):
+            count_drift(self.drift, name)
+        for name, written in unknown:
+            field = self._source.nearly_consent(name)
+            if field and values.get(field.name) and not _is_granted(written, field):
+                values[field.name] = None
+                repairs.add("repeated_consent")
+        return repairs
 
 
 def is_column_wise(members: list[tuple[str, Any]]) -> bool:
@@ -168,6 +184,12 @@ def _read(raw: object, field: Field) -> tuple[Any, str, str]:
     if type(value) is str and not _is_unicode(value):
         return _UNREADABLE, "", "bad_encoding"
     return value, repair, ""
+
+
+def _is_granted(written: Any, field: Field) -> bool:  # noqa: ANN401 - whatever JSON holds
+    """Whether a consent field surely says that there is consent."""
+    value, _, reason = _read(_untyped(written)[0], field)
+    return not reason and bool(value)
 
 
 def _either(before: Any, value: Any, field: Field) -> tuple[Any, str, str]:  # noqa: ANN401 - whatever JSON holds

@@ -9,6 +9,7 @@ cannot be pickled.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -48,7 +49,10 @@ REPAIRS: dict[str, str] = {
     "pretty_printed": "objects written over several lines",
     "field_name": "records with a field spelled in another case",
     "repeated_field": "records with the same field twice, with equal values or one of them null",
-    "repeated_consent": "records with one consent field twice, with consent and without; landed without consent",
+    "repeated_consent": (
+        "records with one consent field twice, perhaps once under nearly its name, with consent and without; landed "
+        "without consent"
+    ),
     "number_as_text": "records with a number where text belongs",
     "text_as_number": "records with a number written as text",
     "float_as_integer": "records with an integer written as a float",
@@ -98,6 +102,9 @@ class Rule:
     arguments: tuple[Any, ...]
 
 
+_BETWEEN_WORDS = re.compile(r"[\W_]")
+
+
 @dataclass(frozen=True)
 class Source:
     """A source of landing files: its fields in the order of the landing table, and its row rules."""
@@ -113,6 +120,11 @@ class Source:
     def by_name(self) -> dict[str, Field]:
         """Fields by every name they come under, folded to one case."""
         return {f.name.casefold(): f for f in self.fields}
+
+    def nearly_consent(self, name: str) -> Field | None:
+        """The consent field whose name differs in blanks, underscores or hyphens alone, as ``share_with_…`` does."""
+        plain = _BETWEEN_WORDS.sub("", name).casefold()
+        return next((f for f in self.fields if f.is_consent and f.name.casefold() == plain), None)
 
     def required_names(self) -> frozenset[str]:
         """Names of the fields without which there is no record, folded to one case."""

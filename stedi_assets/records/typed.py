@@ -89,8 +89,10 @@ def typed_columns(names: Sequence[str], values: Sequence[pl.Series], source: Sou
     by_name = source.by_name()
     fields = [by_name.get(name.casefold()) for name in names]
     columns: dict[str, pl.Series] = {}
-    for field_, written in zip(fields, values, strict=True):
+    for name, field_, written in zip(names, fields, values, strict=True):
         if field_ is None:
+            if source.nearly_consent(name):
+                return None
             continue
         present = written if field_.required else written.replace("", None)
         if field_.name in columns or not _is_certain(present, field_):
@@ -131,7 +133,7 @@ def _columns(first_line: bytes, source: Source) -> dict[str, _Column] | None:
     for name, value in named:
         field_ = by_name.get(name.casefold())
         dtype = DTYPES[field_.type] if field_ else _DTYPES_OF_JSON.get(type(value))
-        if name in columns or dtype is None:
+        if name in columns or dtype is None or (field_ is None and source.nearly_consent(name)):
             return None
         columns[name] = _Column(dtype, field_)
     known = [column.field for column in columns.values() if column.field]

@@ -484,6 +484,23 @@ def test_one_consent_field_twice_with_and_without_is_without(twice, without):
         assert read_fast(PLAIN_CONSENT + text, CONSENT) is None
 
 
+@pytest.mark.parametrize("nearly", ["agreed ", "a_greed", "Agr-eed"])
+@pytest.mark.parametrize("without", ["null", "0", '"NULL"', "false", '"soon"'])
+def test_a_refusal_by_nearly_the_name_of_a_consent_field_counts(nearly, without):
+    for first, second in ((("agreed", "5"), (nearly, without)), ((nearly, without), ("agreed", "5"))):
+        text = f'{{"s":"a","{first[0]}":{first[1]},"{second[0]}":{second[1]}}}'.encode()
+        parsed = careful(PLAIN_CONSENT + text + b"\n" + PLAIN_CONSENT, CONSENT)
+        assert parsed.landed["agreed"].to_list() == [5, None, 5]
+        assert parsed.repaired["repeated_consent"] == 1
+        assert read_fast(text + b"\n" + text, CONSENT) is None
+    named = csv_rows(f"s,agreed,{nearly}\na,5,\nb,5,5\n".encode(), CONSENT)
+    assert named.landed["agreed"].to_list() == [None, 5]
+
+
+def test_nearly_the_name_of_a_consent_field_gives_no_consent():
+    assert careful(b'{"s":"a","a_greed":5}', CONSENT).landed["agreed"].to_list() == [None]
+
+
 PLAIN_CONSENT = b'{"s":"p","agreed":5}\n'
 
 
