@@ -20,6 +20,7 @@ from stedi_assets.engine.session import SparkEngine
 from stedi_assets.lake import packing
 from stedi_assets.lake.maintenance import retain, unreferenced
 from stedi_assets.settings import get_settings
+from stedi_assets.sources import SOURCES
 from stedi_assets.verification.verify import verify
 from stedi_assets_tests.builders.files import deliver
 from stedi_assets_tests.builders.graph import KEY, Graph, KeptFolder
@@ -102,18 +103,22 @@ SCENARIOS = {
 
 
 def tables(graph: Graph) -> dict[str, list[str]]:
-    """The rows of each table as a reader sees them, but for when they were ingested and by which run."""
-    found = {}
+    """The rows of each table as a reader sees them, but for when they were ingested and by which run.
+
+    Of the ledger, each source's entries are apart, since the step of each source commits its own.
+    """
+    found: dict[str, list[str]] = {}
     for name in CONTRACTS:
         table = graph.lake.find_table(name)
         rows = [] if table is None else table.scan().to_arrow().to_pylist()
-        found[name] = sorted(
-            repr(
-                {key: value for key, value in row.items() if key not in {"ingested_at", "run_id", "identity"}}
+        parts = [f"{name} {source}" for source in SOURCES] if name == "landing_files" else [name]
+        found |= {part: [] for part in parts}
+        for row in rows:
+            part = f"{name} {row['source']}" if name == "landing_files" else name
+            found[part].append(
+                repr({key: row[key] for key in row if key not in {"ingested_at", "run_id", "identity"}})
             )
-            for row in rows
-        )
-    return found
+    return {part: sorted(rows) for part, rows in found.items()}
 
 
 class Stage:
