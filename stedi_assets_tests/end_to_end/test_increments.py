@@ -145,7 +145,10 @@ class TestADelivery:
 
     def test_of_somebody_without_consent_is_blocked(self, three_people, monkeypatch):
         deliver(Path(three_people.lake_uri), "accelerometer", [reading(BOB, T0 + 9)], "2.json")
-        everybody = lambda landing, _, **__: landing.select(*tables.ACCELEROMETER)  # noqa: E731
+
+        def everybody(landing, _, **__):
+            return landing.select(*tables.ACCELEROMETER)
+
         monkeypatch.setattr(tables, "readings_of", everybody)
         [told] = failures(three_people.run(ok=False))
         assert "consent failed: 1 of 11 rows are of people who do not consent" in told
