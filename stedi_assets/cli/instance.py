@@ -90,13 +90,28 @@ def require_idle(settings: Settings) -> None:
 @contextmanager
 def instance_with_pools(definitions: dg.Definitions) -> Iterator[dg.DagsterInstance]:
     """The instance of ``DAGSTER_HOME``, which knows the tables' pools."""
-    import dagster as dg
-
     from stedi_assets import pools
 
-    with dg.DagsterInstance.get() as instance:
+    with _instance() as instance:
         pools.register_pools(instance, definitions)
         yield instance
+
+
+def _instance() -> dg.DagsterInstance:
+    """The instance of ``DAGSTER_HOME``; a history that is configured here stays open."""
+    import dagster as dg
+
+    folder = Path(os.environ["DAGSTER_HOME"])
+    file = folder / "dagster.yaml"
+    if not file.exists() or file.read_bytes() != _CONFIGURATION.read_bytes():
+        return dg.DagsterInstance.get()
+    storage = {
+        "module": "stedi_assets.cli.history",
+        "class": "OpenHistory",
+        "config": {"base_dir": str(folder)},
+    }
+    # Nothing about it is temporary: it is the one public way to an instance with another storage.
+    return dg.DagsterInstance.local_temp(str(folder), {"storage": {"custom": storage}})
 
 
 @contextmanager

@@ -1,0 +1,112 @@
+"""The history that stays open during a run is the one that Dagster's own storage reads and writes."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
+
+from stedi_assets.cli.instance import instance_with_pools, use_history
+from stedi_assets.settings import Settings
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A lake's folder for its history, as ``stedi run`` prepares it."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    return use_history(Settings(lake_uri=str(tmp_path / "lake")))
+
+
+def job_of(step: Callable[[], None]) -> dg.Definitions:
+    @dg.asset(pool="readings")
+    def readings() -> dg.MaterializeResult:
+        step()
+        return dg.MaterializeResult(metadata={"rows": 3})
+
+    return dg.Definitions([readings], jobs=[dg.define_asset_job("refresh")])
+
+
+def execute(instance: dg.DagsterInstance, definitions: dg.Definitions) -> str:
+    return definitions.resolve_job_def("refresh").execute_in_process(instance=instance).run_id
+
+
+def events_of(instance: dg.DagsterInstance, run_id: str) -> list[str | None]:
+    return [entry.dagster_event_type for entry in instance.all_logs(run_id) if entry.is_dagster_event]
+
+
+@contextmanager
+def counted_connections() -> Iterator[Counter[str]]:
+    """Counts connections to a database by the name of its file."""
+    made: Counter[str] = Counter()
+
+    def count(connection: object, _: object) -> None:
+        (_, _, file), *_ = connection.execute("PRAGMA database_list").fetchall()
+        made[Path(file).name] += 1
+
+    event.listen(Pool, "connect", count)
+    try:
+        yield made
+    finally:
+        event.remove(Pool, "connect", count)
+
+
+def test_another_process_reads_and_writes_the_history_while_a_run_is_at_work(home):
+    def look() -> None:
+        with dg.DagsterInstance.from_config(str(home)) as other:
+            (run,) = other.get_runs()
+            seen.append(events_of(other, run.run_id)[-1])
+            other.add_run_tags(run.run_id, {"seen": "yes"})
+            other.report_engine_event("seen", run)
+
+    seen: list[str | None] = []
+    definitions = job_of(look)
+    with instance_with_pools(definitions) as instance:
+        run_id = execute(instance, definitions)
+        assert instance.get_run_by_id(run_id).tags["seen"] == "yes"
+        assert "ENGINE_EVENT" in events_of(instance, run_id)
+    assert seen == ["STEP_START"]
+
+
+def test_afterwards_dagsters_own_storage_has_what_it_would_have_written(home, tmp_path):
+    definitions = job_of(lambda: None)
+    with instance_with_pools(definitions) as instance:
+        run_id = execute(instance, definitions)
+    own = tmp_path / "own"
+    own.mkdir()
+    with dg.DagsterInstance.local_temp(str(own)) as instance:
+        expected = events_of(instance, execute(instance, definitions))
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert events_of(instance, run_id) == expected
+        assert instance.get_run_by_id(run_id).status == dg.DagsterRunStatus.SUCCESS
+        latest = instance.get_latest_materialization_event(dg.AssetKey("readings"))
+        assert latest.asset_materialization.metadata["rows"].value == 3
+        assert instance.event_log_storage.get_pool_limits()[0].name == "readings"
+
+
+def test_a_run_does_not_connect_for_each_event_and_leaves_no_connection_open(home):
+    definitions = job_of(lambda: None)
+    with instance_with_pools(definitions) as instance:
+        execute(instance, definitions)
+        with counted_connections() as made:
+            run_id = execute(instance, definitions)
+        # Dagster makes the run's database by connections of its own, and looks for a table by another one.
+        assert set(made) == {f"{run_id}.db", "index.db"}
+        assert made.total() < len(events_of(instance, run_id))
+    # The log of SQLite is in the database when its last connection is closed.
+    assert not list(home.rglob("*.db-wal"))
+
+
+def test_a_home_that_is_configured_otherwise_is_heeded(home, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    (home / "dagster.yaml").write_text(f"storage: {{sqlite: {{base_dir: '{elsewhere}'}}}}")
+    definitions = job_of(lambda: None)
+    with instance_with_pools(definitions) as instance:
+        run_id = execute(instance, definitions)
+    assert (elsewhere / "history" / "runs" / f"{run_id}.db").exists()
+    assert not (home / "history").exists()
