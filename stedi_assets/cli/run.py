@@ -11,8 +11,9 @@ import os
 import sys
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 # By this tag the UI shows a run with the job of the code location that `workspace.yaml` names.
 _TAGS = {".dagster/repository": "__repository__@stedi_assets.definitions", "stedi/by": "stedi run"}
+# Steps would import these while garbage is collected.
+_USED_BY_STEPS = ("pyiceberg.io.pyarrow", "pyspark.sql.connect.session", "stedi_assets.lake.file_io")
 # A run that has said nothing for so long was lost with its computer; the sensor has the same patience.
 _LOST_AFTER = timedelta(hours=1)
 
@@ -87,15 +90,18 @@ def _refresh(
 ) -> RunShown:
     """Run the job, and follow it."""
     folder = use_history(settings)
-
-    with _uncollected():
-        from stedi_assets.definitions import build_definitions
-        from stedi_assets.engine.session import SparkEngine
-
-        definitions = build_definitions(settings, SparkEngine.of(settings))
-    chosen = _chosen(definitions, select)
     otherwise = f"another stedi run is at work on {settings.lake_uri}: let it end, then run this again"
-    with alone(folder / RUN_LOCK, otherwise), instance_with_pools(definitions) as instance:
+    with ExitStack() as held:
+        with _uncollected():
+            from stedi_assets.definitions import build_definitions
+            from stedi_assets.engine.session import SparkEngine
+
+            definitions = build_definitions(settings, SparkEngine.of(settings))
+            chosen = _chosen(definitions, select)
+            held.enter_context(alone(folder / RUN_LOCK, otherwise))
+            instance = held.enter_context(instance_with_pools(definitions))
+            for module in _USED_BY_STEPS:
+                import_module(module)
         _await_others(instance, progress)
         shown = RunShown.of(definitions, chosen, instance)
         progress.follow(shown)

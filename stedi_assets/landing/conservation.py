@@ -78,7 +78,11 @@ def account(found: Ingest, kind: Kind, staged: DataFrame) -> Accounts:
 
 def _unaccounted(found: Ingest, kind: Kind, staged: DataFrame) -> list[str]:
     """Paths of files of which a record is in neither table and of nobody who was erased, or in both tables."""
-    rows = {row["source_file"]: row["count"] for row in staged.groupBy("source_file").count().collect()}
+    rows = (
+        {row["source_file"]: row["count"] for row in staged.groupBy("source_file").count().collect()}
+        if found.staged[kind].files
+        else {}
+    )
     wrong = []
     for report in found.read:
         counts, path = report.counts, report.file.path
