@@ -22,9 +22,10 @@ import pyarrow as pa
 import pyarrow.json as pa_json
 
 from stedi_assets.records import json_objects
+from stedi_assets.records.json_lines import Lines
+from stedi_assets.records.json_plain import typed_rows
 from stedi_assets.records.json_reader import JsonReader
 from stedi_assets.records.source import Field, Parsed, Source
-from stedi_assets.records.typed import typed_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +116,8 @@ def main() -> None:
             seen = str(pl.read_ndjson(lines, schema=SCHEMA).rows()[1])
         except pl.exceptions.PolarsError:
             seen = "refused"
-        print(f"{name:20} {seen:48} {'taken' if typed_rows(lines, 3, SOURCE) else 'refused'}")
+        typed = typed_rows(lines, Lines.of(lines).bounds, SOURCE)
+        print(f"{name:20} {seen:48} {'taken' if typed and typed.certain[1] else 'refused'}")
 
 
 if __name__ == "__main__":

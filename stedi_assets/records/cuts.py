@@ -16,9 +16,11 @@ from typing import NamedTuple
 
 # Longer lines make no cut, so that a cut shows in little text.
 MAX_LINE_BYTES = 64 * 1024
+# Nor do lines with more blank text between them.
+MAX_BLANK_BYTES = 1024
 
 _LINE = rb"\{[^\n]{0,%d}+" % MAX_LINE_BYTES
-_BLANK = rb"\n\s{0,1024}+"
+_BLANK = rb"\n\s{0,%d}+" % MAX_BLANK_BYTES
 _TWO_LINES = re.compile(rb"(%s)%s(%s)\n" % (_LINE, _BLANK, _LINE))
 # What more text could make two lines.
 _CUT_LINES = re.compile(rb"%s(?:%s(?:%s)?+)?+\Z" % (_LINE, _BLANK, _LINE))

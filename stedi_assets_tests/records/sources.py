@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from stedi_assets.records.json_reader import _add_whole, _Lines
+from stedi_assets.records.json_lines import Lines
+from stedi_assets.records.json_objects import add_plain
 from stedi_assets.records.outcome import Outcome
 from stedi_assets.records.source import Field, Parsed, Rule, Source
 from stedi_assets.records.text_reader import TextReader
@@ -61,8 +62,9 @@ def shared(*parts: str) -> Path:
 
 def read_fast(text: bytes, source: Source, offset: int = 0) -> Parsed | None:
     """What the fast way alone reads of a text of JSON lines; None if it refuses the text."""
-    outcome = Outcome(source, text, offset)
-    return outcome.parsed() if _add_whole(outcome, _Lines.of(text)) else None
+    outcome, lines = Outcome(source, text, offset), Lines.of(text)
+    add_plain(outcome, lines)
+    return outcome.parsed() if outcome.records == len(lines.ends) else None
 
 
 def read_in_pieces(reader: TextReader, text: bytes, cuts: list[int]) -> Parsed:

@@ -219,8 +219,46 @@ TRAPS = [
 def test_the_fast_way_refuses_whatever_is_not_plain(trap, place):
     before = b"" if place == "first" else PLAIN + b"\n"
     parsed = read_fast(before + trap + b"\n" + PLAIN + b"\n", SMALL)
-    unknown_field_of_the_first_record = place == "first" and b'"j":' in trap
-    assert parsed is None or (unknown_field_of_the_first_record and parsed.drift == {"j": 1})
+    has_unknown_field = b'"j":' in trap
+    assert parsed.drift == {"j": 1} if has_unknown_field else parsed is None
+
+
+def test_an_odd_line_costs_no_other_line_its_speed(monkeypatch):
+    odd = [
+        b'{"s":"a","i":1.707460941516E12}',
+        b'{"s":"a","i":"7"}',
+        b'{"S":"a"}',
+        b'{"s":"a:b"} x',
+        b'{"s":"a"',
+        b"junk",
+        b'{"s":"\xff"}',
+        b'{"s":"\\ud800"}',
+        b'{"s":"a","s":"a"}',
+        b'{"s":"a","i":null,"i":1}',
+        b'{"s":""}',
+        PLAIN + PLAIN,
+    ]
+    text = b"".join((PLAIN + b"\n") * 3 + line + b"\n" for line in odd)
+    read_with_care = []
+    convert_one = convert.Converter.convert
+
+    def counted(self, members):
+        read_with_care.append(members)
+        return convert_one(self, members)
+
+    monkeypatch.setattr(convert.Converter, "convert", counted)
+    parsed = careful(text)
+    assert parsed.landed.height == 3 * len(odd) + 8
+    assert len(read_with_care) <= len(odd)
+
+
+def test_a_plain_line_that_is_too_long_is_none_among_plain_ones(monkeypatch):
+    for module in ("json_objects", "split"):
+        monkeypatch.setattr(f"stedi_assets.records.{module}.MAX_RECORD_BYTES", 100)
+    lines = [PLAIN, PLAIN, b'{"s":"%s"}' % (b"x" * 120), PLAIN, PLAIN]
+    parsed = careful(b"\n".join(lines) + b"\n")
+    assert parsed.landed["s"].to_list() == ["a"] * 4
+    assert parsed.quarantined["reasons"].to_list()[0] == ["too_long"]
 
 
 def test_positions_are_byte_offsets_in_the_file():

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from stedi_assets.records.json_plain import typed_rows
 from stedi_assets.records.json_reader import JsonReader
 from stedi_assets.records.source import Field, Source
 from stedi_assets.records.values import ABSENT
@@ -334,3 +335,157 @@ def test_values_are_the_same_on_both_ways():
 
     run()
     assert taken > part_of(20)
+
+
+MIXED = Source(
+    "mixed",
+    (
+        Field("s", "string", True),
+        Field("t", "string", False),
+        Field("i", "bigint", True),
+        Field("d", "double", False),
+        Field("agreed", "bigint", False, is_consent=True, is_time=True),
+    ),
+)
+odd_texts = st.sampled_from(
+    [
+        "a",
+        "a:b",
+        "[",
+        "}{",
+        "\u00e9",
+        r"\u00e9",
+        r"\"",
+        r"\\",
+        r"\\N",
+        ":null",
+        r"\"i\":null",
+        "i",
+        r"\ud83d\ude00",
+    ]
+)
+plain_lines = st.tuples(
+    st.sampled_from(
+        [
+            '{"s":"%s","i":1,"d":2.5}',
+            '{"s": "%s", "i": 3, "t": "x", "agreed": 5}',
+            '{"i":-3,"s":"%s","d":null}',
+            '{"s":"%s","i":4,"agreed":null}',
+            '{"s":"%s","i":9,"d":1e3,"t":"NULL"}',
+            '{"s":"%s","i":9,"u":"n"}',
+            '{"s":"%s","i":9,"u":1}',
+        ]
+    ),
+    st.just("a") | odd_texts,
+).map(lambda parts: parts[0] % parts[1])
+odd_names = st.sampled_from(
+    ["t", "i", "d", "S", "AGREED", "agr_eed", "u", r"\u0073", r"\"d", "null", "", "("]
+) | st.just("agreed")
+odd_numbers = [
+    "1",
+    "-0",
+    "1.5",
+    "1e2",
+    "1e400",
+    "01",
+    "1.70746094E12",
+    "1.707460941516E12",
+    "9223372036854775808",
+]
+odd_quoted = [
+    '"t"',
+    '""',
+    '"NULL"',
+    '"7"',
+    r'"\ud800"',
+    '":null"',
+    '"a:b"',
+    '"2022-06-18T14:59:36Z"',
+    '"\udcff"',
+]
+odd_values = st.sampled_from(
+    [*odd_numbers, *odd_quoted, "null", "true", "NaN", "[]", "{}", '["a"]', '{"s":1}']
+)
+odd_members = st.builds('"{}"{}{}'.format, odd_names, st.sampled_from([":", " : "]), odd_values)
+no_objects = st.sampled_from(
+    [
+        "junk",
+        "null",
+        "[1, 2]",
+        '"open',
+        "12,",
+        "[",
+        "]",
+        "}",
+        ",",
+        "",
+        " ",
+        '{"n":',
+        "]}",
+        "}}",
+        "{}",
+        '{"n":{"m":',
+        "\x1e",
+    ]
+) | st.sampled_from(
+    [
+        '{"s":"u","i":5,"n":[',
+        '{"s":"z","i":1}{"s":"y","i":2}',
+        '{"s":"a","i":1} x',
+        ' {"s":"a","i":1}',
+        " " * 1100,
+    ]
+)
+
+
+@st.composite
+def odd_lines(draw) -> str:
+    """An object with members of any kind, perhaps some of them twice, and perhaps cut short; or what is none."""
+    if draw(st.integers(0, 3)) == 0:
+        return draw(no_objects)
+    members = [f'"s":"{draw(odd_texts)}"', '"i":1', '"d":1.5', '"agreed":5'][: draw(st.integers(1, 4))]
+    members += draw(st.lists(odd_members, max_size=2))
+    text = "{" + ",".join(draw(st.permutations(members))) + "}"
+    return text[: draw(st.integers(1, len(text)))] if draw(st.integers(0, 9)) == 0 else text
+
+
+newlines = st.sampled_from(
+    ["\n"] * 12 + ["\r\n", ",\n", ",\r\n", "", " ", ",", "\r", "\n\n", " \n", ",,\n", "\n,\n"]
+)
+mixed_files = st.lists(
+    st.tuples(st.one_of(plain_lines, plain_lines, plain_lines, odd_lines()), newlines),
+    min_size=3,
+    max_size=25,
+).map(lambda lines: "".join(part for line in lines for part in line).encode(errors="surrogateescape"))
+
+
+@drawn
+def test_odd_lines_among_plain_ones_are_what_they_are_on_the_careful_way():
+    taken = doubtful = 0
+
+    def counted(*lines):
+        nonlocal taken, doubtful
+        typed = typed_rows(*lines)
+        if typed is not None:
+            taken += typed.certain.sum()
+            doubtful += (~typed.certain).sum()
+        return typed
+
+    @examples(2000)
+    @given(mixed_files, st.lists(st.integers(0, 600), max_size=3), st.sampled_from([1, 64]))
+    def run(text, cuts, worthwhile):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("stedi_assets.records.json_objects._WORTHWHILE_OBJECTS", worthwhile)
+            patch.setattr("stedi_assets.records.json_objects.typed_rows", counted)
+            fast = JsonReader(MIXED).close(text)
+            in_pieces = read_in_pieces(JsonReader(MIXED), text, cuts)
+            patch.setattr("stedi_assets.records.json_objects.typed_rows", lambda *_: None)
+            slow = JsonReader(MIXED).close(text)
+        for read in (fast, in_pieces):
+            assert read.landed.equals(slow.landed)
+            assert read.quarantined.equals(slow.quarantined)
+            assert (read.records, read.repaired, read.drift) == (slow.records, slow.repaired, slow.drift)
+
+    run()
+    # Of lines in one window some were plain, and others not.
+    assert min(taken, doubtful) > part_of(10_000)

@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 from stedi_assets.lake.files import StoredFile
 from stedi_assets.landing import reader
 from stedi_assets.landing.files import LandingFile, Listing, landing_file
-from stedi_assets.records import json_reader
 from stedi_assets.records.content import Content
 from stedi_assets.records.csv_rows import CsvReader
 from stedi_assets.records.json_reader import JsonReader
@@ -56,16 +55,13 @@ def read(content: bytes, name: str = "file.json", **sizes: int) -> reader.Staged
     MEMORY.pipe_file(f"/lake/{name}", content)
     file = landing_file(name, StoredFile(name, len(content), WRITTEN, etag="1"))
     assert file is not None
-    sizes = {"ranges": 16, "overhang": 8, "gathered": 10**9, "worthwhile": 64} | sizes
+    sizes = {"ranges": 16, "overhang": 8, "gathered": 10**9} | sizes
 
     def run(plan, ranges, _):
         return [TaskReport.from_json(run_task(plan, (each,)).to_json()) for each in ranges]
 
     plan = replace(PLAN, sizes=Sizes(sizes["ranges"], sizes["overhang"], sizes["gathered"]))
-    with (
-        mock.patch.object(reader, "_run", run),
-        mock.patch.object(json_reader, "_WORTHWHILE_LINES", sizes["worthwhile"]),
-    ):
+    with mock.patch.object(reader, "_run", run):
         return reader.read_landing_files(plan, [file], mock.Mock(), lambda: Listing((file,), ()))
 
 
@@ -106,7 +102,6 @@ def sizes_from(ranges: int) -> st.SearchStrategy[dict[str, int]]:
             "ranges": st.integers(ranges, 600),
             "overhang": st.integers(0, 300),
             "gathered": st.sampled_from([0, 300, 10**9]),
-            "worthwhile": st.sampled_from([2, 4, 64]),
         }
     )
 
@@ -322,7 +317,7 @@ PLAIN = b'{"s":"a","i":1}\n{"s":"b","i":22}\n{"s":"c","i":333}\n'
 def test_wherever_a_file_is_cut_it_gives_what_it_gives_at_once(content):
     for ranges in sizes_that_cut_differently(content):
         for overhang in (1, 40):
-            assert_as_at_once(content, read(content, ranges=ranges, overhang=overhang, worthwhile=2))
+            assert_as_at_once(content, read(content, ranges=ranges, overhang=overhang))
 
 
 def sizes_that_cut_differently(content: bytes) -> list[int]:
