@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 # With a larger share of new rows in an input, to make the table whole costs less.
 _MOST_NEW = 0.25
+# Column of a frame that compares two others.
+_MORE = "_more"
 
 
 class MadeWholeError(Exception):
@@ -188,9 +190,10 @@ def _new_owners(
         )
     frames_now = {name: derivation.inputs[name] for name in growth.owners_in}
     had, has = (growth.owners(frames, derivation.consent_from_date) for frames in (frames_before, frames_now))
-    if had.exceptAll(has).count():
+    balance = balance_of(has, had)
+    if lacks_some(balance):
         raise MadeWholeError("people or devices have gone, or their consent is of another date")
-    new = has.exceptAll(had)
+    new = surplus(balance)
     if not (count := new.count()):
         return None
     if count > has.count() * _MOST_NEW:
@@ -205,10 +208,34 @@ def _new_rows(derivation: Derivation, inputs: Mapping[str, DataFrame], present: 
         MadeWholeError: The inputs do not lead to every row that is present: a reading was delivered once more under
             another spelling of its owner, or the published table is not what it says.
     """
-    due = derivation.function(**inputs)
-    if present.exceptAll(due).count():
+    balance = balance_of(derivation.function(**inputs), present)
+    if lacks_some(balance):
         raise MadeWholeError("a row that it has would be another now")
-    return due.exceptAll(present)
+    return surplus(balance)
+
+
+def balance_of(rows: DataFrame, others: DataFrame) -> DataFrame:
+    """Each row of two frames, and how many more of it the first frame has, as ``_MORE``; fewer are a negative number.
+
+    Sail computes ``exceptAll`` by sorting both frames, which takes eight times the processor time. Measured with 0.7.
+    """
+    import pyspark.sql.functions as F
+
+    signed = [frame.withColumn(_MORE, F.lit(sign)) for frame, sign in ((rows, 1), (others, -1))]
+    return signed[0].unionByName(signed[1]).groupBy(*rows.columns).agg(F.sum(_MORE).alias(_MORE))
+
+
+def lacks_some(balance: DataFrame) -> bool:
+    """Whether the first frame has fewer of a row than the other one."""
+    return balance.where(f"{_MORE} < 0").limit(1).count() > 0
+
+
+def surplus(balance: DataFrame) -> DataFrame:
+    """The rows of which the first frame has more, each as often as it has more of it."""
+    import pyspark.sql.functions as F
+
+    times = F.explode(F.array_repeat(F.lit(True), F.col(_MORE).cast("int")))
+    return balance.where(f"{_MORE} > 0").withColumn("_time", times).drop(_MORE, "_time")
 
 
 def what_is_new(

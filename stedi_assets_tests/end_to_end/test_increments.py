@@ -167,6 +167,21 @@ def test_a_table_is_made_whole_that_was_rolled_back_to_half_of_a_publication(thr
     assert comparable(three_people) == before
 
 
+def test_rows_are_compared_as_except_all_compares_them(engine):
+    """A null is a null, zero is minus zero, and a row may be there several times."""
+    columns = "name string, x double, devices array<string>"
+    once = [("a", 1.0, ["1"]), (None, float("nan"), None), ("b", -0.0, []), ("c", None, ["1", None])]
+    now = engine.session.createDataFrame([*once, *once[:1], *once[:1], ("d", 2.0, None)], columns)
+    before = engine.session.createDataFrame([*once[:2], ("b", 0.0, []), once[3]], columns)
+    grown, shrunk = increment.balance_of(now, before), increment.balance_of(before, now)
+    assert not increment.lacks_some(grown)
+    assert increment.lacks_some(shrunk)
+    expected = [tuple(row) for row in now.exceptAll(before).collect()]
+    assert sorted(map(tuple, increment.surplus(grown).collect())) == sorted(expected)
+    assert sorted(expected) == [("a", 1.0, ["1"]), ("a", 1.0, ["1"]), ("d", 2.0, None)]
+    assert increment.surplus(shrunk).collect() == []
+
+
 def test_each_input_says_how_a_table_depends_on_it():
     """What is in neither could change, and a table be kept all the same."""
     for table, growth in GROWING.items():
