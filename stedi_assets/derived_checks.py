@@ -45,6 +45,14 @@ _WITHOUT_CONSENT: dict[str, Callable[..., DataFrame]] = {
 }
 
 
+# Whose a reading is, and of when. The earliest one of each owner answers for all.
+_EARLIEST = {
+    "accelerometer_trusted": ("person", "timestamp"),
+    "step_trainer_trusted": ("device", "sensorReadingTime"),
+    "machine_learning_curated": ("customer_key", "sensorReadingTime"),
+}
+
+
 def without_consent(table: str, rows: DataFrame, snapshots: PinnedSnapshots, settings: Settings) -> DataFrame:
     """Rows of a trusted or curated table that are of people who do not consent now.
 
@@ -68,16 +76,30 @@ def is_of_current_consent(published: Snapshot, snapshots: PinnedSnapshots) -> bo
     )
 
 
+def _rows_without_consent(table: str, rows: DataFrame, candidate: Candidate) -> int:
+    """How many rows are of people who do not consent now.
+
+    Rows are joined with people only if somebody's earliest row is one of these, so that memory is that of the people.
+    """
+    of = candidate.snapshots, candidate.settings
+    import pyspark.sql.functions as F
+
+    if table in _EARLIEST:
+        owner, time = _EARLIEST[table]
+        earliest = rows.groupBy(owner).agg(F.min(time).alias(time))
+        if not without_consent(table, earliest, *of).count():
+            return 0
+    return without_consent(table, rows, *of).count()
+
+
 def _consent(table: str, candidate: Candidate) -> CheckOutcome:
     from_date = candidate.settings.consent_from_date
     failing = 0
     # Published rows were held against the consent that they were made from.
     if candidate.added is None or not is_of_current_consent(candidate.published, candidate.snapshots):
-        failing = without_consent(table, candidate.frame, candidate.snapshots, candidate.settings).count()
+        failing = _rows_without_consent(table, candidate.frame, candidate)
     elif candidate.added.rows:
-        failing = without_consent(
-            table, candidate.added.staged, candidate.snapshots, candidate.settings
-        ).count()
+        failing = _rows_without_consent(table, candidate.added.staged, candidate)
     rows = counted(candidate.rows, "row")
     return CheckOutcome(
         passed=failing == 0,

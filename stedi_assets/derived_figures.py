@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
     Outcomes = Mapping[str, CheckOutcome]
 
-# Figures of pairs that are sums over moments.
-_OF_MOMENTS = ("moments", "readings_matched")
-CARRIED_ON = ("people", *_OF_MOMENTS)
+# Figures of the table of pairs from which those of the table with more rows are computed.
+CARRIED_ON = ("people", "readings_matched")
 
 
 def trusted_customers(candidate: Candidate, outcomes: Outcomes) -> dict[str, Any]:
@@ -118,43 +117,33 @@ def matched_readings(candidate: Candidate, outcomes: Outcomes) -> dict[str, Any]
     }
 
 
-def _matched(candidate: Candidate) -> dict[str, int]:
-    """People, moments and accelerometer readings that are in a pair.
+def _matched(candidate: Candidate) -> Mapping[str, int]:
+    """People and accelerometer readings that are in a pair: those due, since others are not published.
 
-    Where rows are added, the published figures are carried on: a moment's figures depend on rows of the moment alone.
+    Where rows are added, the published figures are carried on: whether a reading is in a pair depends on its moment
+    alone.
     """
     before, added = candidate.published.counts, candidate.added
-    if added is None or not set(CARRIED_ON) <= before.keys():
-        return _moments(candidate.frame)
+    due = candidate.reconciliation.counts if candidate.reconciliation is not None else {}
+    if added is None:
+        return due
+    if not set(CARRIED_ON) <= before.keys():
+        return _counted(candidate.frame)
     if not added.rows:
         return {name: before[name] for name in CARRIED_ON}
-    came, was = _moments(added.frame), _moments(added.present)
     known = added.published.select("customer_key")
     new = added.staged.select("customer_key").distinct().join(known, "customer_key", "left_anti").count()
-    sums = {name: before[name] + came[name] - was[name] for name in _OF_MOMENTS}
-    return {"people": before["people"] + new, **sums}
+    more = due["readings_matched"] - _counted(added.present)["readings_matched"]
+    return {"people": before["people"] + new, "readings_matched": before["readings_matched"] + more}
 
 
-def _moments(pairs: DataFrame) -> dict[str, int]:
-    """How many people, moments of theirs and accelerometer readings are in pairs."""
-    import pyspark.sql.functions as F
-
-    moments = (
-        pairs.select("customer_key", "sensorReadingTime", "x", "y", "z")
+def _counted(pairs: DataFrame) -> dict[str, int]:
+    return {
+        "people": pairs.select("customer_key").distinct().count(),
+        "readings_matched": pairs.select("customer_key", "sensorReadingTime", "x", "y", "z")
         .distinct()
-        .groupBy("customer_key", "sensorReadingTime")
-        .agg(F.count(F.lit(1)).alias("readings"))
-    )
-    found: dict[str, int] = (
-        moments.agg(
-            F.count_distinct("customer_key").alias("people"),
-            F.count(F.lit(1)).alias("moments"),
-            F.coalesce(F.sum("readings"), F.lit(0)).alias("readings_matched"),
-        )
-        .collect()[0]
-        .asDict()
-    )
-    return found
+        .count(),
+    }
 
 
 def _delivered(candidate: Candidate) -> dict[str, int]:

@@ -150,7 +150,9 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
                     candidate = added_to(candidate, found)
                     # Apache Spark writes a file without rows.
                     staged = staged if verdict.rows else replace(staged, files=())
-                outcomes = yield from _require_checks(candidate, verdict, reconcile, table_checks, staged)
+                candidate, outcomes = yield from _require_checks(
+                    candidate, verdict, reconcile, table_checks, staged
+                )
                 audited = time.monotonic()
                 shown: dict[str, Any] = {**figures(candidate, outcomes)}
                 staged = replace(staged, counts={name: shown[name] for name in carried_on})
@@ -258,11 +260,11 @@ def _require_checks(
     reconcile: Callable[[Candidate], Reconciliation],
     checks: Mapping[str, TableCheck],
     staged: Staged,
-) -> Generator[dg.AssetCheckResult, None, dict[str, CheckOutcome]]:
+) -> Generator[dg.AssetCheckResult, None, tuple[Candidate, dict[str, CheckOutcome]]]:
     """Evaluate and report the checks of a staged table; rows that break the contract are not worth another check.
 
     Returns:
-        What the checks found.
+        The candidate, reconciled, and what the checks found.
 
     Raises:
         dg.Failure: A check blocks.
@@ -270,11 +272,11 @@ def _require_checks(
     table = staged.contract.name
     outcomes = {"contract": contract_outcome(verdict, "row" if candidate.added is None else "new row")}
     if not outcomes["contract"].blocks:
-        reconciled = replace(candidate, reconciliation=_reconciled(reconcile, candidate))
-        outcomes |= {name: check.evaluate(reconciled) for name, check in checks.items()}
+        candidate = replace(candidate, reconciliation=_reconciled(reconcile, candidate))
+        outcomes |= {name: check.evaluate(candidate) for name, check in checks.items()}
     yield from report(outcomes, table, staged)
     raise_if_blocked(outcomes, table)
-    return outcomes
+    return candidate, outcomes
 
 
 def _require_structure(frame: DataFrame, contract: Contract) -> Iterator[dg.AssetCheckResult]:

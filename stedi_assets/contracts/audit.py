@@ -1,4 +1,4 @@
-"""A contract held against a frame: structure compared directly, all rows in one query.
+"""A contract held against a frame: structure compared directly, all rules of values in one query.
 
 pandera's own PySpark backend runs about two jobs a check and counts no failing rows; tests hold this module's
 verdicts to it, rule by rule. What the rules are belongs in ``models``, what happens to a table that fails, in
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pyspark.sql.functions as F
 
 from stedi_assets.contracts.predicates import breaks
+from stedi_assets.contracts.uniqueness import rows_too_many
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -74,7 +75,7 @@ def structure_problems(frame: DataFrame, contract: Contract) -> list[str]:
 
 
 def audit(frame: DataFrame, contract: Contract) -> Audit:
-    """Evaluate every rule of a contract on a frame, in one query.
+    """Evaluate every rule of a contract on a frame: the key's in a query of its own, the others in one.
 
     Args:
         frame: The rows, with the contract's columns.
@@ -98,19 +99,13 @@ def audit(frame: DataFrame, contract: Contract) -> Audit:
     aggregate = frame.agg(
         F.count(F.lit(1)).alias("rows"), *(expression.alias(name) for name, *_, expression in rules)
     )
-    if contract.key:
-        # Of a hash per row, since distinct keys themselves cost half as much again; with a hundred million rows, two
-        # keys share one of 2^64 hashes once in some 3,700 runs. By itself, since beside the other aggregates it costs
-        # a third more. Measured on Sail.
-        keys = F.count_distinct(F.xxhash64(*contract.key))
-        aggregate = aggregate.crossJoin(frame.agg(keys.alias("keys")))
     figures = aggregate.collect()[0].asDict()
     verdicts = [
         RuleVerdict(name, columns, severity, figures[name] or 0, reason)
         for name, columns, severity, reason, _ in rules
     ]
     if contract.key:
-        too_many = figures["rows"] - figures["keys"]
+        too_many = rows_too_many(frame, contract.key, figures["rows"])
         verdicts.append(
             RuleVerdict("unique_key", contract.key, "block", too_many, "No two rows may share a key.")
         )

@@ -8,7 +8,7 @@ sixth of the time of looking up each half of each row of ``machine_learning_cura
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyspark.sql.functions as F
@@ -17,6 +17,8 @@ from stedi_assets.contracts.consent import consenting_owners
 from stedi_assets.transforms.pseudonym import with_customer_key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyspark.sql import Column, DataFrame
 
 # Weights are remainders of this prime, so that a product of two, or a sum of 4,000 million, is a bigint.
@@ -31,11 +33,13 @@ class Reconciliation:
         rows: Staged rows.
         rows_due: Rows that the inputs lead to.
         same: Whether the staged rows are the rows due, by number and by weight.
+        counts: Figures of the rows due that were found on the way, by name.
     """
 
     rows: int
     rows_due: int
     same: bool
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def customers(
@@ -117,6 +121,9 @@ def pairs(  # noqa: PLR0913 - what makes a pair, and the staged pairs
 
     The weight of a row is the product of the weights of its step reading, its accelerometer reading and its pseudonym.
     So the pairs of some steps with some readings weigh the sum of the ones times the sum of the others.
+
+    Returns:
+        With ``people`` and ``readings_matched`` as counts: people who have a pair, and accelerometer readings in one.
     """
     found = staged.select(
         _step_weight().alias("step"),
@@ -141,7 +148,11 @@ def pairs(  # noqa: PLR0913 - what makes a pair, and the staged pairs
         .select(moment, "person", _weight(*_axes()).alias("reading"))
         .join(steps_at, "moment")
         .groupBy("person")
-        .agg(F.sum("steps").alias("rows"), _sum(_product("step", "reading")).alias("pairs"))
+        .agg(
+            F.sum("steps").alias("rows"),
+            F.count(F.lit(1)).alias("readings"),
+            _sum(_product("step", "reading")).alias("pairs"),
+        )
     )
     weighed = with_customer_key(due, key).withColumn("pseudonym", _weight("customer_key"))
     return _reconciled(
@@ -149,7 +160,11 @@ def pairs(  # noqa: PLR0913 - what makes a pair, and the staged pairs
         weighed.agg(
             F.coalesce(F.sum("rows"), F.lit(0)).alias("rows"),
             _sum(_product("pairs", "pseudonym")).alias("weight"),
+            F.count(F.lit(1)).alias("people"),
+            F.coalesce(F.sum("readings"), F.lit(0)).alias("readings_matched"),
         ),
+        "people",
+        "readings_matched",
     )
 
 
@@ -197,11 +212,11 @@ def _distinct_by(staged: DataFrame, due: DataFrame, reading: Column, *, spelling
     return _reconciled(_each_row(staged, weight), _each_row(least, weight))
 
 
-def _reconciled(staged: DataFrame, due: DataFrame) -> Reconciliation:
+def _reconciled(staged: DataFrame, due: DataFrame, *counts: str) -> Reconciliation:
     both = staged.crossJoin(due.withColumnsRenamed({"rows": "rows_due", "weight": "weight_due"}))
     found = both.collect()[0]
     same = found["rows"] == found["rows_due"] and found["weight"] == found["weight_due"]
-    return Reconciliation(found["rows"], found["rows_due"], same)
+    return Reconciliation(found["rows"], found["rows_due"], same, {name: found[name] for name in counts})
 
 
 def _each_row(frame: DataFrame, weight: Column) -> DataFrame:

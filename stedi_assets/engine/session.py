@@ -145,15 +145,16 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
         return config | s3a_config() | aws.s3a_config(self.kms_key_id) if self.on_s3 else config
 
     def _start_sail(self) -> str:
-        from pysail.spark import SparkConnectServer
-
         # Sail reports the tasks that it drops at an orderly stop as warnings.
         os.environ.setdefault("RUST_LOG", "error")
         if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
             # Sail refuses an S3 endpoint without TLS unless told; other clients take the address at its word.
             os.environ.setdefault("AWS_ALLOW_HTTP", "true")
         os.environ.update(aws.sail_environment(self.kms_key_id))
-        os.environ.update(memory.sail_environment(self._memory()))
+        os.environ.update(memory.sail_environment(self.memory_bytes))
+        # Loaded now, when its allocator finds its settings.
+        from pysail.spark import SparkConnectServer
+
         self._sail = SparkConnectServer("127.0.0.1", 0)
         self._sail.start(background=True)
         host, port = self._sail.listening_address

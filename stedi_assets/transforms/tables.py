@@ -185,9 +185,8 @@ def matched_readings(
             "person", "sensorReadingTime", "distanceFromObject"
         )
         steps, match = own.distinct(), ["sensorReadingTime", "person"]
+    # Not to the pairs: of the two sides of a join Sail holds the left one, which would be all pairs.
     keys = with_customer_key(readings.select("person").distinct(), key)
-    return (
-        steps.join(readings, match)
-        .join(keys, "person")
-        .select("customer_key", "sensorReadingTime", "distanceFromObject", "x", "y", "z")
+    return steps.join(keys.join(readings, "person"), match).select(
+        "customer_key", "sensorReadingTime", "distanceFromObject", "x", "y", "z"
     )

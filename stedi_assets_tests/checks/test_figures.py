@@ -55,7 +55,7 @@ def test_the_matched_share_counts_each_reading_once(odd):
     shown = metadata(odd.run(), "machine_learning_curated")
     # Kim's two devices pair with each of her readings, so that 7 of 17 readings are in 13 pairs.
     assert shown["dagster/row_count"] == 13
-    assert (shown["readings_matched"], shown["moments"]) == (7, 6)
+    assert shown["readings_matched"] == 7
     assert shown["percent_matched"] == 41.18
 
 

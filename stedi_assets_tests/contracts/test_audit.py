@@ -94,6 +94,36 @@ def test_rows_too_many_of_a_key_are_counted(engine):
     }
 
 
+IN_ORDER = [("a", 0), ("a", 7), ("a", 9), ("b", 0), ("b", 7)]
+
+
+@pytest.mark.parametrize(
+    ("places", "too_many"),
+    [
+        (IN_ORDER, 0),
+        (list(reversed(IN_ORDER)), 0),
+        ([("a", 7), ("b", 7), ("a", 0), ("b", 0), ("a", 9)], 0),
+        ([*IN_ORDER, ("b", 7)], 1),
+        ([*IN_ORDER, ("a", 7)], 1),
+        ([*IN_ORDER, *IN_ORDER], 5),
+        ([*IN_ORDER, ("a", 8)], 0),
+        ([("a", None), *IN_ORDER, ("b", None)], 0),
+        ([("a", None), *IN_ORDER, ("a", None)], 1),
+        ([("a", -1), ("a", None)], 0),
+        ([], 0),
+    ],
+    ids=str,
+)
+def test_places_of_records_that_repeat_are_counted_in_whatever_order_the_rows_are(engine, places, too_many):
+    rows = [reading() | {"source_file": file, "source_position": position} for file, position in places]
+
+    verdicts = audit(
+        frame(engine, "accelerometer_landing", rows), CONTRACTS["accelerometer_landing"]
+    ).verdicts
+
+    assert {v.rule: v.failing for v in verdicts}["unique_key"] == too_many
+
+
 def test_zero_and_minus_zero_are_one_key(engine):
     rows = [reading(x=0.0), reading(x=-0.0)]
 

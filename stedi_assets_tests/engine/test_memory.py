@@ -59,3 +59,27 @@ def test_a_join_that_does_not_fit_fails_with_a_sentence(tmp_path):
         "Configuration: some_table: the engine needs more memory than a run may take; raise STEDI_MEMORY"
     )
     assert run.stdout.startswith(sentence), run.stderr
+
+
+STARTED = """
+from stedi_assets.engine.session import SparkEngine
+from stedi_assets.settings import get_settings
+
+with SparkEngine.of(get_settings()).running() as engine:
+    engine.session
+"""
+
+
+@pytest.mark.parametrize(("most", "delay"), [(None, 100), ("1GB", 0)])
+def test_sails_allocator_keeps_what_is_free_for_a_moment_and_nothing_within_a_bound(tmp_path, most, delay):
+    environment = os.environ | {
+        "STEDI_SPARK": "sail",
+        "STEDI_LAKE_URI": str(tmp_path),
+        "MIMALLOC_VERBOSE": "1",
+    }
+    environment |= {"STEDI_MEMORY": most} if most else {}
+    run = subprocess.run(
+        [sys.executable, "-c", STARTED], env=environment, capture_output=True, text=True, check=True
+    )
+    # As the allocator itself says when it is loaded.
+    assert f"'purge_delay': {delay} " in run.stderr
