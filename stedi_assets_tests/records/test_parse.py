@@ -252,6 +252,27 @@ def test_an_odd_line_costs_no_other_line_its_speed(monkeypatch):
     assert len(read_with_care) <= len(odd)
 
 
+AROUND = b'{"s":"outer","n":[\n%s\n]}\n'
+ONE, TWO = b'{"s":"one"}', b'{"s":"two"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (AROUND % ONE, ["outer"]),
+        # Two in a row are records, whatever is around them.
+        (AROUND % (ONE + b",\n" + TWO), ["one", "two"]),
+        (AROUND % (ONE + b",\n" + b" " * 1000 + b"\n" + TWO), ["one", "two"]),
+        # But not if they are far apart, or too long to show it.
+        (AROUND % (ONE + b",\n" + b" " * 1100 + b"\n" + TWO), ["outer"]),
+        (AROUND % (ONE + b',\n{"s":"long","t":"' + b"x" * 70_000 + b'"}'), ["outer"]),
+    ],
+)
+def test_a_plain_line_is_no_record_inside_an_object(text, expected):
+    plain = (PLAIN + b"\n") * 3
+    assert careful(plain + text + plain).landed["s"].to_list() == ["a"] * 3 + expected + ["a"] * 3
+
+
 def test_a_plain_line_that_is_too_long_is_none_among_plain_ones(monkeypatch):
     for module in ("json_objects", "split"):
         monkeypatch.setattr(f"stedi_assets.records.{module}.MAX_RECORD_BYTES", 100)

@@ -435,6 +435,10 @@ no_objects = st.sampled_from(
         ' {"s":"a","i":1}',
         " " * 1100,
     ]
+    + [
+        f'{{"s":"u","i":5,"n":[\n{inside}\n]}}'
+        for inside in ('{"s":"v","i":6}', '{"s":"v","i":6},\n{"s":"w","i":7}')
+    ]
 )
 
 
