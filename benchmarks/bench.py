@@ -10,26 +10,28 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pyarrow.parquet as pq
 
 from benchmarks.contenders import FIELDS, KEY
+from benchmarks.landing_files import new_readings, well_formed
 from benchmarks.measure import Cost, measured
 from benchmarks.page import RESULTS, write_page
 from benchmarks.sail_runs import link_landing
-from stedi_assets.sample_data import write_sample_lake
-from stedi_assets.sample_data.broken import BROKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TABLES = (
     "customer_trusted",
@@ -38,8 +40,6 @@ TABLES = (
     "step_trainer_trusted",
     "machine_learning_curated",
 )
-# Readings of a delivery into a lake that is up to date.
-DELIVERED = 10_000
 PACKAGES = ("dagster", "pysail", "pyspark", "duckdb", "polars", "pyiceberg")
 
 
@@ -50,17 +50,19 @@ class Contender:
     Attributes:
         name: As the page has it.
         commands: One command after another; ``{lake}`` and ``{output}`` stand for folders.
-        spark: The engine of this product, if that is what the commands are.
+        settings: Settings of this product, if that is what the commands are.
     """
 
     name: str
     commands: tuple[tuple[str, ...], ...]
-    spark: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
-def _product(spark: str) -> Contender:
+def _product(spark: str, memory: str = "") -> Contender:
     stedi = str(Path(sys.executable).with_name("stedi"))
-    return Contender(f"stedi run, {spark}", ((stedi, "run", "--lake", "{output}", "--json"),), spark)
+    settings = {"STEDI_SPARK": spark} | ({"STEDI_MEMORY": memory} if memory else {})
+    name = ", ".join(["stedi run", *settings.values()])
+    return Contender(name, ((stedi, "run", "--lake", "{output}", "--json"),), settings)
 
 
 def _script(module: str, *before: str, after: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -80,14 +82,17 @@ CONTENDERS = (
     Contender("Polars script", (_script("polars_script"),)),
 )
 
+# How much memory a run is to take at each size, beside a run that may take what there is.
+MEMORY = {100: "1500MB", 300: "4294MB", 1000: "8589MB"}
+
 
 def run(contender: Contender, lake: Path, folder: Path) -> dict[str, Any]:
     """Let a contender compute the tables in a new folder; its figures and the rows of each table."""
     output = folder / "output"
     environment = {"STEDI_PSEUDONYM_KEY": KEY.decode(), "PYTHONPATH": str(Path.cwd()), "RUST_LOG": "error"}
-    if contender.spark:
+    if contender.settings:
         link_landing(lake, output, FIELDS)
-        environment |= {"STEDI_SPARK": contender.spark}
+        environment |= contender.settings
     load = os.getloadavg()[0]
     costs = [
         measured([part.format(lake=lake, output=output) for part in command], environment)
@@ -99,14 +104,14 @@ def run(contender: Contender, lake: Path, folder: Path) -> dict[str, Any]:
         "peak_bytes": max(cost.peak_bytes for cost in costs),
         "load_before": load,
     }
-    if contender.spark:
+    if contender.settings:
         tables = _tables(costs[0])
         figures["seconds_of_steps"] = _seconds_of_steps(tables)
         rows = {name: tables[name]["rows_out"] for name in TABLES}
     else:
         rows = {name: _rows(output / name) for name in TABLES}
     figures["bytes_written"] = _bytes_beside_landing(output)
-    if contender.spark:
+    if contender.settings:
         figures |= _delivery(contender, output, environment)
     shutil.rmtree(output)
     return figures | {"rows": rows}
@@ -115,12 +120,8 @@ def run(contender: Contender, lake: Path, folder: Path) -> dict[str, Any]:
 def _delivery(contender: Contender, lake: Path, environment: dict[str, str]) -> dict[str, float]:
     """Deliver readings into a lake that is up to date, and let the product take them to the last table."""
     written = _bytes_beside_landing(lake)
-    folder = lake / "accelerometer" / "landing"
-    with min(folder.iterdir()).open() as lines:
-        readings = [json.loads(line) for line in islice(lines, DELIVERED)]
-    # Other readings of the same moments: each finds a step, and no row is there already.
-    new = "".join(json.dumps(reading | {"x": reading["x"] + 1e-6}) + "\n" for reading in readings)
-    (folder / "delivered.json").write_text(new)
+    new = new_readings(lake)
+    (lake / "accelerometer" / "landing" / "delivered.json").write_text(new)
     cost = measured([part.format(output=lake) for part in contender.commands[0]], environment)
     return {
         "delivery_seconds": cost.seconds,
@@ -205,32 +206,18 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def well_formed(lake: Path, scale: int) -> Path:
-    """Generate landing files that a plain JSON reader can read; kept for the next time.
-
-    The broken records of the generated data are left out: only this product gets past them.
-    """
-    if not (lake / "complete").exists():
-        shutil.rmtree(lake, ignore_errors=True)
-        write_sample_lake(lake, scale=scale)
-        for source, broken in BROKEN.items():
-            left_out = {line for _, line in broken}
-            for file in (lake / source / "landing").iterdir():
-                lines = file.read_text().splitlines()
-                file.write_text("".join(f"{line}\n" for line in lines if line not in left_out))
-        (lake / "complete").touch()
-    return lake
-
-
 def main() -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=int, default=1, help="how many times the reference's size")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--contenders", default="", help="those whose names this regular expression finds")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir(), "stedi-bench"))
     given = parser.parse_args()
     lake = well_formed(given.folder / f"scale-{given.scale}", given.scale)
-    result = compare(lake, given.scale, given.rounds)
+    bounded = (_product("sail", MEMORY[given.scale]),) if given.scale in MEMORY else ()
+    chosen = tuple(each for each in (*CONTENDERS, *bounded) if re.search(given.contenders, each.name))
+    result = compare(lake, given.scale, given.rounds, chosen)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"scale-{given.scale}.json").write_text(json.dumps(result, indent=2) + "\n")
     write_page()

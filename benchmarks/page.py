@@ -8,7 +8,18 @@ from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
+REQUESTS = RESULTS / "requests.json"
 PAGE = Path("docs", "benchmarks.md")
+PRODUCT = "stedi run, sail"
+_GROWTH_IMAGE = "images/benchmarks-growth.svg"
+_POINTS_OF_A_LINE = 2
+# What grows with the data: name and unit by the figure's key.
+_GROWING = {
+    "seconds": ("first run, seconds", 1.0),
+    "cpu_seconds": ("first run, processor seconds", 1.0),
+    "peak_bytes": ("first run, memory, MB", 1e6),
+    "delivery_seconds": ("delivery, seconds", 1.0),
+}
 
 _HEAD = """# Benchmarks
 
@@ -29,19 +40,19 @@ AWS Glue.
 - *Memory* is the most that all processes of a contender had at once, sampled ten times a second; shared memory counts
   once.
 - *Written* is what is in the contender's folder in the end. This product's folder holds the landing tables, too.
-- Requests to S3 are not counted: the lakes are folders.
+- *1500MB* and the like are `STEDI_MEMORY`, the most that the run is to take.
 - A contender that is not in a table was not measured at that size.
 """
 
 
 def page() -> str:
     """The text of the page."""
-    return "\n".join([_HEAD, *(_section(result) for result in results())])
+    return "\n".join([_HEAD, *(_section(result) for result in results()), *_growth(), *_requests()])
 
 
 def results() -> list[dict[str, Any]]:
     """The results of all sizes, the smallest first."""
-    found = [json.loads(file.read_text()) for file in RESULTS.glob("*.json")]
+    found = [json.loads(file.read_text()) for file in RESULTS.glob("scale-*.json")]
     return sorted(found, key=lambda result: result["scale"])
 
 
@@ -50,11 +61,12 @@ def write_page() -> None:
     (REPOSITORY / PAGE).write_text(page())
     for result in results():
         _plot(result)
+    _plot_growth()
 
 
 def _section(result: dict[str, Any]) -> str:
     contenders = result["contenders"]
-    fastest = contenders["DuckDB script"]["seconds"]["median"]
+    duckdb = contenders.get("DuckDB script")
     lines = [
         f"## {result['scale']} x",
         "",
@@ -65,7 +77,7 @@ def _section(result: dict[str, Any]) -> str:
         "| contender | seconds | times DuckDB | steps | processor | memory, MB | written, MB |",
         "|---|---|---|---|---|---|---|",
         *(
-            f"| {name} | {_spread(each['seconds'], 1, 1)} | {each['seconds']['median'] / fastest:.1f} "
+            f"| {name} | {_spread(each['seconds'], 1, 1)} | {_times(each, duckdb)} "
             f"| {_spread(each['seconds_of_steps'], 1, 1) if 'seconds_of_steps' in each else ''} "
             f"| {_spread(each['cpu_seconds'], 1, 1)} | {_spread(each['peak_bytes'], 1e6, 0)} "
             f"| {each['bytes_written']['median'] / 1e6:,.1f} |"
@@ -75,6 +87,10 @@ def _section(result: dict[str, Any]) -> str:
         *_deliveries(contenders),
     ]
     return "\n".join(lines)
+
+
+def _times(each: dict[str, Any], other: dict[str, Any] | None) -> str:
+    return f"{each['seconds']['median'] / other['seconds']['median']:.1f}" if other else ""
 
 
 def _deliveries(contenders: dict[str, Any]) -> list[str]:
@@ -101,6 +117,96 @@ def _deliveries(contenders: dict[str, Any]) -> list[str]:
     ]
 
 
+def _growth() -> list[str]:
+    """The lines on how the costs of this product grow with the data."""
+    figures = _of_product()
+    return [
+        "## Growth",
+        "",
+        (
+            f"`{PRODUCT}` at each size, and a line through the medians, with equal weight for each size: what does not "
+            "grow, and what each size of the reference more takes."
+        ),
+        "",
+        f"![Seconds, processor time and memory by size]({_GROWTH_IMAGE})",
+        "",
+        "| figure | " + " | ".join(f"{scale:,} x" for scale in figures) + " | does not grow | each x more |",
+        "|---|" + "---|" * (len(figures) + 2),
+        *(
+            f"| {label} | "
+            + " | ".join(f"{each[key]['median'] / unit:,.1f}" for each in figures.values())
+            + " | {:,.1f} | {:,.3f} |".format(*_line(key, unit))
+            for key, (label, unit) in _GROWING.items()
+        ),
+        "",
+    ]
+
+
+def _of_product() -> dict[int, dict[str, Any]]:
+    found = {result["scale"]: result["contenders"] for result in results()}
+    return {scale: contenders[PRODUCT] for scale, contenders in found.items() if PRODUCT in contenders}
+
+
+def _line(key: str, unit: float) -> tuple[float, float]:
+    """What does not grow, and what each size of the reference more takes."""
+    import numpy as np
+
+    points = {scale: each[key]["median"] / unit for scale, each in _of_product().items()}
+    scales, values = np.array(list(points)), np.array(list(points.values()))
+    if len(points) < _POINTS_OF_A_LINE:
+        return float(values[0]), 0.0
+    # Relative misses count, or the largest size would decide alone.
+    slope, start = np.polyfit(scales, values, 1, w=1 / values)
+    return float(start), float(slope)
+
+
+def _requests() -> list[str]:
+    """The lines on what runs ask of S3 and of the Glue Data Catalog."""
+    if not REQUESTS.exists():
+        return []
+    runs = json.loads(REQUESTS.read_text())
+    kinds = ("reads", "writes and listings", "Glue")
+    return [
+        "## Requests",
+        "",
+        (
+            "On S3 and the Glue Data Catalog (moto's server), at 1 x, by `python -m benchmarks.s3_requests`. The delivery "
+            f"is of 10,000 readings; bytes written are those of new objects, {_written(runs):.2f} times the delivery."
+        ),
+        "",
+        "| run | " + " | ".join(kinds) + " | bytes written |",
+        "|---|" + "---|" * (len(kinds) + 1),
+        *(
+            f"| {name} | " + " | ".join(f"{run[kind]:,}" for kind in kinds) + f" | {run['bytes_written']:,} |"
+            for name, run in runs.items()
+        ),
+        "",
+    ]
+
+
+def _written(runs: dict[str, dict[str, int]]) -> float:
+    return runs["a delivery"]["bytes_written"] / runs["a delivery"]["bytes_delivered"]
+
+
+def _plot_growth() -> None:
+    plt = _pyplot()
+    points = _of_product()
+    figure, panels = plt.subplots(1, len(_GROWING), figsize=(11, 2.6), layout="constrained")
+    for panel, (key, (label, unit)) in zip(panels, _GROWING.items(), strict=True):
+        start, slope = _line(key, unit)
+        panel.plot(list(points), [start + slope * scale for scale in points], color="#b0bec5", lw=1)
+        panel.plot(
+            list(points), [each[key]["median"] / unit for each in points.values()], "o", color="#00695c"
+        )
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        panel.set_xlabel("size, times the reference")
+        panel.set_title(label, fontsize=9)
+        panel.spines[["top", "right"]].set_visible(False)
+    figure.savefig(REPOSITORY / PAGE.parent / _GROWTH_IMAGE, metadata={"Date": None})
+    plt.close(figure)
+
+
 def _spread(figure: dict[str, float], unit: float, digits: int) -> str:
     least, median, most = (f"{figure[name] / unit:,.{digits}f}" for name in ("least", "median", "most"))
     return f"{median} ({least} to {most})"
@@ -124,7 +230,7 @@ def _image(result: dict[str, Any]) -> str:
     return f"images/benchmarks-{result['scale']}.svg"
 
 
-def _plot(result: dict[str, Any]) -> None:
+def _pyplot() -> Any:  # noqa: ANN401 - a module
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -132,6 +238,11 @@ def _plot(result: dict[str, Any]) -> None:
     mpl.rcParams["svg.hashsalt"] = "stedi"
     import matplotlib.pyplot as plt
 
+    return plt
+
+
+def _plot(result: dict[str, Any]) -> None:
+    plt = _pyplot()
     names = list(result["contenders"])[::-1]
     figure, panels = plt.subplots(1, 2, figsize=(9, 2.8), sharey=True, layout="constrained")
     for panel, (key, unit, label) in zip(

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from benchmarks import page
-from benchmarks.bench import CONTENDERS, TABLES, Contender, compare, well_formed
+from benchmarks.bench import CONTENDERS, TABLES, Contender, compare
+from benchmarks.landing_files import well_formed
 
 DUCKDB = next(contender for contender in CONTENDERS if contender.name == "DuckDB script")
 
