@@ -170,8 +170,8 @@ def _requests() -> list[str]:
         "## Requests",
         "",
         (
-            "On S3 and the Glue Data Catalog (moto's server), at 1 x, by `python -m benchmarks.s3_requests`. The delivery "
-            f"is of 10,000 readings; bytes written are those of new objects, {_written(runs):.2f} times the delivery."
+            "On S3 and the Glue Data Catalog (moto's server), at 1 x, by `python -m benchmarks.s3_requests`. The "
+            f"delivery is of 10,000 readings; bytes written are those of new objects, {_written(runs):.2f} times the delivery."
         ),
         "",
         "| run | " + " | ".join(kinds) + " | bytes written |",
