@@ -171,7 +171,7 @@ def _requests() -> list[str]:
         "",
         (
             "On S3 and the Glue Data Catalog (moto's server), at 1 x, by `python -m benchmarks.s3_requests`. The "
-            f"delivery is of 10,000 readings; bytes written are those of new objects, {_written(runs):.2f} times its own."
+            f"delivery is of 10,000 readings, and writes {_written(runs):.2f} times its bytes."
         ),
         "",
         "| run | " + " | ".join(kinds) + " | bytes written |",
