@@ -133,6 +133,8 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
         if self.spark.startswith("local"):
             # Its driver is its executor, too. Spark's own default is 1 GB, whatever the machine has.
             config["spark.driver.memory"] = f"{memory.for_engine(self._memory()) >> 20}m"
+            # Spark's own default is 200, as for a cluster: each task would write as many parts for the next ones.
+            config["spark.sql.shuffle.partitions"] = str(2 * (os.cpu_count() or 1))
         return config
 
     def server_config(self) -> dict[str, str]:
