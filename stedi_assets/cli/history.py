@@ -47,7 +47,8 @@ class _Events(SqliteEventLogStorage):
         if shard not in self._engines:
             # Dagster makes the database, if there is none, with its first connection.
             with super().run_connection(shard):
-                self._engines[shard] = _engine(self.conn_string_for_shard(shard))
+                # Another thread may have come first; Dagster lets one at a time get here.
+                self._engines.setdefault(shard, _engine(self.conn_string_for_shard(shard)))
         with self._engines[shard].begin() as connection:
             yield connection
 

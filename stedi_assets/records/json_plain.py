@@ -35,8 +35,8 @@ _SAMPLE = 32
 _MOST_UNKNOWN = 1000
 # An unknown field is read as the type that its first value has.
 _DTYPES_OF_JSON = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean, type(None): pl.String}
-# A name that JSON writes as it is.
-_BARE = re.compile(r'[^"\\\x00-\x1f]*+')
+# A name that JSON writes as it is. Python reads a lone surrogate, which no other library takes.
+_BARE = re.compile(r'[^"\\\x00-\x1f\ud800-\udfff]*+')
 
 _ESCAPE = r'\\(?:["\\/bfnrt]|u(?:[0-9abcefABCEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}))'
 _TEXT = r'"(?:[^"\\\x00-\x1f]|' + _ESCAPE + r')*"'

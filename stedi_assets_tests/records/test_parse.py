@@ -408,6 +408,14 @@ def test_rows_that_break_a_rule_keep_their_text_on_both_ways():
         assert parsed.records == 3
 
 
+@pytest.mark.parametrize(("name", "reasons_why"), [(rb"\ud800", []), (b"\xed\xa0\x80", [["bad_encoding"]])])
+def test_an_unknown_name_that_no_text_can_hold_costs_its_own_record_at_most(name, reasons_why):
+    odd = b'{"' + name + b'":1,"s":"a"}'
+    parsed = careful(b"\n".join([PLAIN] * 3 + [odd] + [PLAIN] * 3))
+    assert parsed.landed.height == 7 - len(reasons_why)
+    assert parsed.quarantined["reasons"].to_list() == reasons_why
+
+
 def test_unknown_fields_are_counted_by_name_and_strange_names_are_not_shown():
     text = b'{"s":"a","new":1,"x@y.com":2}\n{"s":"b","new":{"s":[3]}}\n{"s":"c"}'
     assert careful(text).drift == {"new": 2, convert.OTHER_NAMES: 1}

@@ -379,7 +379,7 @@ plain_lines = st.tuples(
     st.just("a") | odd_texts,
 ).map(lambda parts: parts[0] % parts[1])
 odd_names = st.sampled_from(
-    ["t", "i", "d", "S", "AGREED", "agr_eed", "u", r"\u0073", r"\"d", "null", "", "("]
+    ["t", "i", "d", "S", "AGREED", "agr_eed", "u", r"\u0073", r"\"d", r"\ud800", "null", "", "("]
 ) | st.just("agreed")
 odd_numbers = [
     "1",
