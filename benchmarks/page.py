@@ -124,7 +124,7 @@ def _growth() -> list[str]:
         "## Growth",
         "",
         (
-            f"`{PRODUCT}` at each size, and a line through the medians, with equal weight for each size: what does not "
+            f"*{PRODUCT}* at each size, and a line through the medians, with equal weight for each size: what does not "
             "grow, and what each size of the reference more takes."
         ),
         "",
