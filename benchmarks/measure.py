@@ -13,7 +13,8 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SAMPLED_EVERY_SECONDS = 0.1
+# To look takes some 10 ms where a process has gigabytes.
+SAMPLED_EVERY_SECONDS = 0.25
 
 
 @dataclass(frozen=True)

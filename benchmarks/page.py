@@ -37,7 +37,7 @@ AWS Glue.
 - *Seconds* are from start to exit; *steps* are what the steps of a run take, without start-up.
 - *Processor* is the time of all processes together. Where the load is above the number of cores, it says more than the
   seconds do.
-- *Memory* is the most that all processes of a contender had at once, sampled ten times a second; shared memory counts
+- *Memory* is the most that all processes of a contender had at once, sampled four times a second; shared memory counts
   once.
 - *Written* is what is in the contender's folder in the end. This product's folder holds the landing tables, too.
 - *1500MB* and the like are `STEDI_MEMORY`, the most that the run is to take.

@@ -55,9 +55,9 @@ def sail_environment(most: int | None) -> dict[str, str]:
     """What Sail must be told before it is loaded.
 
     Its pool is unbounded by default; a fair one spills before one operator takes it all. What a query has freed, Sail's
-    allocator (mimalloc) keeps for the next one, by default for some seconds. A run of 8.1 million readings takes 2.0 GB
-    if that is 100 ms, 1.8 GB and the same processor time if it is 1 ms, and 1.6 GB and a seventh more processor time if
-    nothing is kept: every page is fetched again, zeroed.
+    allocator (mimalloc) keeps for the next one, by default for some seconds. A run of 8.1 million readings takes 1.9 GB
+    if that is 1 ms or 100 ms, and 1.6 GB and a seventh more processor time if nothing is kept: every page is fetched
+    again, zeroed.
 
     Args:
         most: What a run may take, in bytes. By default a share of the machine; where it is set, nothing is kept.
