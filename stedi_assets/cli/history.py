@@ -9,6 +9,7 @@ writes them meanwhile.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
@@ -44,6 +45,9 @@ class _Events(SqliteEventLogStorage):
 
     @contextmanager
     def _kept(self, shard: str) -> Iterator[Connection]:
+        # SQLite writes without a word to a file that somebody else has removed. Dagster's own connection fails.
+        if not Path(self.path_for_shard(shard)).exists() and (engine := self._engines.pop(shard, None)):
+            engine.dispose()
         if shard not in self._engines:
             # Dagster makes the database, if there is none, with its first connection.
             with super().run_connection(shard):

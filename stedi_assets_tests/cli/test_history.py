@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import Pool
 
 from stedi_assets.cli.instance import instance_with_pools, use_history
@@ -110,3 +111,13 @@ def test_a_home_that_is_configured_otherwise_is_heeded(home, tmp_path):
         run_id = execute(instance, definitions)
     assert (elsewhere / "history" / "runs" / f"{run_id}.db").exists()
     assert not (home / "history").exists()
+
+
+def test_events_behind_a_history_that_somebody_wiped_are_not_lost_in_silence(home):
+    definitions = job_of(lambda: None)
+    with instance_with_pools(definitions) as instance:
+        run = instance.get_run_by_id(execute(instance, definitions))
+        with dg.DagsterInstance.from_config(str(home)) as other:
+            other.event_log_storage.wipe()
+        with pytest.raises(OperationalError, match="no such table"):
+            instance.report_engine_event("lost", run)
