@@ -81,9 +81,9 @@ def _rows_without_consent(table: str, rows: DataFrame, candidate: Candidate) -> 
 
     Rows are joined with people only if somebody's earliest row is one of these, so that memory is that of the people.
     """
-    of = candidate.snapshots, candidate.settings
     import pyspark.sql.functions as F
 
+    of = candidate.snapshots, candidate.settings
     if table in _EARLIEST:
         owner, time = _EARLIEST[table]
         earliest = rows.groupBy(owner).agg(F.min(time).alias(time))
