@@ -62,7 +62,7 @@ class Commands(TyperGroup):
             )
 
 
-def _write_section(formatter: Any, heading: str, rows: list[tuple[str, str]]) -> None:  # noqa: ANN401 - as above
+def _write_section(formatter: Any, heading: str, rows: list[tuple[str, str]]) -> None:  # noqa: ANN401 - of Typer's own copy of Click
     if rows:
         formatter.write_heading(heading)
         with formatter.indentation():

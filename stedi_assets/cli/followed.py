@@ -98,14 +98,14 @@ class RunShown:
             case kind:
                 self._take_step(kind, event, tables)
 
-    def _take_step(self, kind: str, event: Any, tables: list[TableShown]) -> None:  # noqa: ANN401 - as in ``take``
+    def _take_step(self, kind: str, event: dg.DagsterEvent, tables: list[TableShown]) -> None:
         for table in tables:
             if kind == "STEP_START":
                 # A step that is computed again begins anew.
                 self.tables[table.table] = TableShown(table.table, RUNS, self._rows_of_parents(table.table))
             elif kind == "STEP_SUCCESS":
                 table.status = "warned" if table.warned else "ok"
-                table.seconds = round(event.event_specific_data.duration_ms / 1000, 1)
+                table.seconds = round(event.step_success_data.duration_ms / 1000, 1)
 
     def _rows_of_parents(self, table: str) -> int | None:
         import dagster as dg
@@ -149,7 +149,7 @@ class RunShown:
             for record in getattr(because, "records", []):
                 self.reasons[record.data["reason"]] += record.data["records"]
 
-    def _take_failure(self, event: Any, tables: list[TableShown]) -> None:  # noqa: ANN401 - as in ``take``
+    def _take_failure(self, event: dg.DagsterEvent, tables: list[TableShown]) -> None:
         for table in tables:
             table.status = "failed"
         failure = event.step_failure_data

@@ -40,7 +40,7 @@ class _Events(SqliteEventLogStorage):
     def run_connection(self, run_id: str | None = None) -> Any:  # noqa: ANN401 - as Dagster has it
         return self._kept(str(run_id))
 
-    def index_connection(self) -> Any:  # noqa: ANN401 - as above
+    def index_connection(self) -> Any:  # noqa: ANN401 - as Dagster has it
         return self._kept(INDEX_SHARD_NAME)
 
     @contextmanager
