@@ -153,7 +153,7 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
             # Sail refuses an S3 endpoint without TLS unless told; other clients take the address at its word.
             os.environ.setdefault("AWS_ALLOW_HTTP", "true")
         os.environ.update(aws.sail_environment(self.kms_key_id))
-        os.environ.update(memory.sail_environment(self.memory_bytes))
+        os.environ.update(memory.sail_environment(self._memory()))
         # Loaded now, when its allocator finds its settings.
         from pysail.spark import SparkConnectServer
 
