@@ -69,6 +69,18 @@ def test_the_spark_server_listens_on_this_machine_alone(monkeypatch, tmp_path):
     assert os.environ["PYSPARK_PYTHON"] == sys.executable
 
 
+@pytest.mark.usefixtures("spark_driver")
+def test_local_apache_spark_is_started_for_runs_that_are_short(tmp_path):
+    """As the command says by which its driver is launched."""
+    called = tmp_path / "called"
+    executable(tmp_path / "bin/java", f"echo \"$@\" > '{called}'; exit 1")
+    script = "from stedi_assets.engine.session import SparkEngine; SparkEngine(spark='local[2]').session"
+    assert run_python("-c", script, JAVA_HOME=str(tmp_path)).returncode == 1
+    launched = called.read_text()
+    assert "Tier4InvocationThreshold=50000" in launched
+    assert "UseParallelGC" in launched
+
+
 @pytest.mark.parametrize("scheme", ["sc", "spark"])
 def test_an_endpoint_at_which_nothing_listens_is_an_error_at_once(scheme):
     url = f"{scheme}://127.0.0.1:{free_port()}"
