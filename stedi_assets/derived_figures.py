@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
     Outcomes = Mapping[str, CheckOutcome]
 
-# Figures of the table of pairs from which those of the table with more rows are computed.
-CARRIED_ON = ("people", "readings_matched")
+# Figures that a snapshot says: of the table of pairs, those of the table with more rows are computed from them, and of
+# tables of customers the table of pairs shows them.
+OF_TRUSTED_CUSTOMERS = ("people_landed", "people_agreed_once", "people")
+OF_CURATED_CUSTOMERS = ("people",)
+OF_PAIRS = ("people", "readings_matched")
 
 
 def trusted_customers(candidate: Candidate, outcomes: Outcomes) -> dict[str, Any]:
@@ -102,10 +105,14 @@ def matched_readings(candidate: Candidate, outcomes: Outcomes) -> dict[str, Any]
     found = _matched(candidate)
     matched = ("step_trainer_trusted", "accelerometer_trusted")
     rows = {name: candidate.snapshots.snapshot(name).rows for name in matched}
+    trusted, curated = (
+        candidate.snapshots.snapshot(name).counts for name in ("customer_trusted", "customer_curated")
+    )
     funnel = {
-        **_delivered(candidate),
-        "consent now": _people_of(candidate, "customer_trusted"),
-        "have readings": _people_of(candidate, "customer_curated"),
+        "registered": trusted.get("people_landed"),
+        "agreed once": trusted.get("people_agreed_once"),
+        "consent now": trusted.get("people"),
+        "have readings": curated.get("people"),
         "are matched": found["people"],
     }
     return {
@@ -127,10 +134,10 @@ def _matched(candidate: Candidate) -> Mapping[str, int]:
     due = candidate.reconciliation.counts if candidate.reconciliation is not None else {}
     if added is None:
         return due
-    if not set(CARRIED_ON) <= before.keys():
+    if not set(OF_PAIRS) <= before.keys():
         return _counted(candidate.frame)
     if not added.rows:
-        return {name: before[name] for name in CARRIED_ON}
+        return {name: before[name] for name in OF_PAIRS}
     known = added.published.select("customer_key")
     new = added.staged.select("customer_key").distinct().join(known, "customer_key", "left_anti").count()
     more = due["readings_matched"] - _counted(added.present)["readings_matched"]
@@ -156,12 +163,12 @@ def _delivered(candidate: Candidate) -> dict[str, int]:
     return {"registered": found["all"], "agreed once": found["agreed"]}
 
 
-def _people_of(candidate: Candidate, table: str) -> int:
-    return candidate.read(table).select("person").distinct().count()
+def _funnel(steps: Mapping[str, int | None]) -> dg.MarkdownMetadataValue:
+    """How many people are left at each step, as a picture.
 
-
-def _funnel(steps: Mapping[str, int]) -> dg.MarkdownMetadataValue:
-    """How many people are left at each step, as a picture."""
-    first = next(iter(steps.values()))
-    rows = ((step, f"{people:,}", bar(people, first)) for step, people in steps.items())
+    A step of which nothing is known is left out: tables of an earlier version say no figures until they are made anew.
+    """
+    known = {step: people for step, people in steps.items() if people is not None}
+    first = next(iter(known.values()))
+    rows = ((step, f"{people:,}", bar(people, first)) for step, people in known.items())
     return dg.MetadataValue.md(markdown_table(("people who", "people", ""), rows))

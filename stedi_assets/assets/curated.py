@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     reconcile=derived_checks.reconcile_curated_customers,
     checks={"consent": derived_checks.CONSENT_OF_CUSTOMERS},
     figures=derived_figures.curated_customers,
+    said=derived_figures.OF_CURATED_CUSTOMERS,
 )
 def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFrame) -> DataFrame:
     """Customers who consent to research and have accelerometer readings."""
@@ -36,7 +37,7 @@ def customer_curated(customer_trusted: DataFrame, accelerometer_trusted: DataFra
     rows_may_repeat=lambda settings: settings.ml_match == "timestamp",
     checks={"consent": derived_checks.CONSENT_OF_PAIRS, "same_person": derived_checks.SAME_PERSON},
     figures=derived_figures.matched_readings,
-    carried_on=derived_figures.CARRIED_ON,
+    said=derived_figures.OF_PAIRS,
     lineage={
         "customer_key": (("accelerometer_trusted", "person"), ("customer_curated", "person")),
         "sensorReadingTime": (

@@ -36,7 +36,7 @@ from stedi_assets.checks import (
     structure_outcome,
 )
 from stedi_assets.contracts import consent, reconciliation
-from stedi_assets.contracts.audit import Audit, audit, structure_problems
+from stedi_assets.contracts.audit import Audit, audit, audit_of_nothing, structure_problems
 from stedi_assets.contracts.contract import Contract
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.contracts.reconciliation import Reconciliation
@@ -71,7 +71,7 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
     lineage: Mapping[str, tuple[tuple[str, str], ...]] | None = None,
     rows_may_repeat: Callable[[Settings], bool] = lambda _: False,
     figures: Callable[[Candidate, Mapping[str, CheckOutcome]], Mapping[str, Any]] = lambda *_: {},
-    carried_on: tuple[str, ...] = (),
+    said: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., DataFrame]], dg.AssetsDefinition]:
     """Make an asset of a function from frames to the frame of the table after which it is named.
 
@@ -87,7 +87,7 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
             the same names.
         rows_may_repeat: Whether a policy lifts the rule that no two rows share a key.
         figures: Computes what is worth showing beside the table, of what was staged and what its checks found.
-        carried_on: Figures from which those of the table with more rows are computed.
+        said: Figures that the snapshot is to say.
     """
 
     def decorate(function: Callable[..., DataFrame]) -> dg.AssetsDefinition:
@@ -155,7 +155,7 @@ def lake_table(  # noqa: PLR0913 - what tables differ in
                 )
                 audited = time.monotonic()
                 shown: dict[str, Any] = {**figures(candidate, outcomes)}
-                staged = replace(staged, counts={name: shown[name] for name in carried_on})
+                staged = replace(staged, counts={name: shown[name] for name in said})
                 shown |= {
                     "rows_before": candidate.published.rows,
                     "rows_change": candidate.rows - candidate.published.rows,
@@ -219,7 +219,8 @@ def candidate_of(
         LakeError: The engine did not read every row that was staged.
     """
     frame = read_files(staged.contract, staged.files, snapshots.engine)
-    verdict = audit(frame, staged.contract if keyed else replace(staged.contract, key=()))
+    contract = staged.contract if keyed else replace(staged.contract, key=())
+    verdict = audit(frame, contract) if staged.files else audit_of_nothing(contract)
     require_rows(snapshots.lake, staged.contract.name, staged.files, verdict.rows)
     candidate = Candidate(frame, verdict.rows, snapshot_of(staged.base), settings, snapshots)
     return candidate, verdict

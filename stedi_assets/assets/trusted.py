@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     reconcile=derived_checks.reconcile_trusted_customers,
     checks={"consent": derived_checks.CONSENT_OF_TRUSTED_CUSTOMERS},
     figures=derived_figures.trusted_customers,
+    said=derived_figures.OF_TRUSTED_CUSTOMERS,
 )
 def customer_trusted(customer_landing: DataFrame, customer_quarantine: DataFrame) -> DataFrame:
     """Newest snapshot of each person and device, of people who consent to research now."""

@@ -16,7 +16,9 @@ from stedi_assets.contracts.predicates import breaks
 from stedi_assets.contracts.uniqueness import rows_too_many
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from collections.abc import Mapping
+
+    from pyspark.sql import DataFrame
 
     from stedi_assets.contracts.contract import Contract, Severity
 
@@ -81,32 +83,37 @@ def audit(frame: DataFrame, contract: Contract) -> Audit:
         frame: The rows, with the contract's columns.
         contract: What they must hold to.
     """
-    rules: list[tuple[str, tuple[str, ...], Severity, str, Column]] = [
-        (
-            f"{column.name}_not_null",
-            (column.name,),
-            "block",
-            "The contract asks for a value.",
-            F.count(F.lit(1)) - F.count(column.name),
-        )
+    failing = {
+        f"{column.name}_not_null": F.count(F.lit(1)) - F.count(column.name)
+        for column in contract.columns
+        if not column.nullable
+    }
+    failing |= {item.name: F.count_if(breaks(item.rule)) for item in contract.rules}
+    aggregate = frame.agg(
+        F.count(F.lit(1)).alias("rows"), *(expression.alias(name) for name, expression in failing.items())
+    )
+    figures = aggregate.collect()[0].asDict()
+    if contract.key:
+        figures["unique_key"] = rows_too_many(frame, contract.key, figures["rows"])
+    return Audit(rows=figures["rows"], verdicts=_verdicts(contract, figures))
+
+
+def audit_of_nothing(contract: Contract) -> Audit:
+    """The verdict on a frame without rows, which breaks no rule."""
+    return Audit(rows=0, verdicts=_verdicts(contract, {}))
+
+
+def _verdicts(contract: Contract, failing: Mapping[str, int | None]) -> tuple[RuleVerdict, ...]:
+    """Each rule's verdict, in the contract's order; a rule of which nothing is said is broken by no row."""
+    rules: list[tuple[str, tuple[str, ...], Severity, str]] = [
+        (f"{column.name}_not_null", (column.name,), "block", "The contract asks for a value.")
         for column in contract.columns
         if not column.nullable
     ]
-    rules += [
-        (item.name, (item.rule.column,), item.severity, item.reason, F.count_if(breaks(item.rule)))
-        for item in contract.rules
-    ]
-    aggregate = frame.agg(
-        F.count(F.lit(1)).alias("rows"), *(expression.alias(name) for name, *_, expression in rules)
-    )
-    figures = aggregate.collect()[0].asDict()
-    verdicts = [
-        RuleVerdict(name, columns, severity, figures[name] or 0, reason)
-        for name, columns, severity, reason, _ in rules
-    ]
+    rules += [(item.name, (item.rule.column,), item.severity, item.reason) for item in contract.rules]
     if contract.key:
-        too_many = rows_too_many(frame, contract.key, figures["rows"])
-        verdicts.append(
-            RuleVerdict("unique_key", contract.key, "block", too_many, "No two rows may share a key.")
-        )
-    return Audit(rows=figures["rows"], verdicts=tuple(verdicts))
+        rules.append(("unique_key", contract.key, "block", "No two rows may share a key."))
+    return tuple(
+        RuleVerdict(name, columns, severity, failing.get(name) or 0, reason)
+        for name, columns, severity, reason in rules
+    )

@@ -51,6 +51,12 @@ def test_the_funnel_of_consent_has_the_people_of_each_step(good_run):
     assert pairs["people"] == len(TRUSTED) - 2
 
 
+def test_the_funnel_leaves_out_what_tables_of_an_earlier_version_do_not_say(own_graph, monkeypatch):
+    monkeypatch.setattr("stedi_assets.lake.snapshot.counts_of", lambda _: {})
+    pairs = metadata(own_graph.run("machine_learning_curated"), "machine_learning_curated")
+    assert funnel(pairs) == {"are matched": len(TRUSTED) - 2}
+
+
 def test_the_matched_share_counts_each_reading_once(odd):
     shown = metadata(odd.run(), "machine_learning_curated")
     # Kim's two devices pair with each of her readings, so that 7 of 17 readings are in 13 pairs.

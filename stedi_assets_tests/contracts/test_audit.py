@@ -10,7 +10,7 @@ from pandera.config import ValidationDepth, config_context
 from pandera.pyspark import DataFrameModel
 from pyspark.sql import types as T
 
-from stedi_assets.contracts.audit import audit, structure_problems
+from stedi_assets.contracts.audit import audit, audit_of_nothing, structure_problems
 from stedi_assets.contracts.contract import block, column, contract_of
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets_tests.builders.rows import (
@@ -149,6 +149,8 @@ def test_an_empty_table_breaks_no_rule(engine):
     found = audit(frame(engine, "customer_trusted", []), CONTRACTS["customer_trusted"])
 
     assert (found.rows, found.blocking, found.warnings) == (0, (), ())
+    # To know it, no engine has to be asked.
+    assert audit_of_nothing(CONTRACTS["customer_trusted"]) == found
 
 
 def test_bounds_are_excluded_where_the_rule_says_so(engine):
