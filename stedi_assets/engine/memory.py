@@ -38,8 +38,8 @@ def _limit(file: Path) -> int:
 
 
 def for_engine(memory: int) -> int:
-    """The part that queries may take: what they take uncounted, in buffers and while they write, is about as much."""
-    return max(_LEAST_FOR_ENGINE, (memory - _BESIDE_DATA) // 2)
+    """The part that queries may take: what they take uncounted, in buffers and while they write, is a third of it."""
+    return max(_LEAST_FOR_ENGINE, (memory - _BESIDE_DATA) * 3 // 4)
 
 
 def tasks_at_once(memory: int) -> int:
