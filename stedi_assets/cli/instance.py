@@ -110,6 +110,8 @@ def _instance() -> dg.DagsterInstance:
         "class": "OpenHistory",
         "config": {"base_dir": str(folder)},
     }
+    # More than a run plans: all that it plans is written at once.
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")
     # Nothing about it is temporary: it is the one public way to an instance with another storage.
     return dg.DagsterInstance.local_temp(str(folder), {"storage": {"custom": storage}})
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import Pool
+from sqlalchemy.pool import NullPool, Pool
 
 from stedi_assets.cli.instance import instance_with_pools, use_history
 from stedi_assets.settings import Settings
@@ -101,6 +102,69 @@ def test_a_run_does_not_connect_for_each_event_and_leaves_no_connection_open(hom
         assert made.total() < len(events_of(instance, run_id))
     # The log of SQLite is in the database when its last connection is closed.
     assert not list(home.rglob("*.db-wal"))
+
+
+@contextmanager
+def counted_writes() -> Iterator[Counter[str]]:
+    """Counts transactions that wrote, by the name of the database's file; those of Dagster's own connections apart."""
+    made: Counter[str] = Counter()
+
+    def count(connection: Connection) -> None:
+        wrote = connection.connection.dbapi_connection.in_transaction
+        if wrote and not isinstance(connection.engine.pool, NullPool):
+            made[Path(connection.engine.url.database).name] += 1
+
+    event.listen(Engine, "commit", count)
+    try:
+        yield made
+    finally:
+        event.remove(Engine, "commit", count)
+
+
+def test_the_disk_is_waited_for_once_an_event_and_once_for_all_that_a_run_plans(home):
+    checks = [dg.AssetCheckSpec(name, asset="readings") for name in ("first", "second")]
+
+    @dg.asset(check_specs=checks)
+    def readings() -> dg.MaterializeResult:
+        return dg.MaterializeResult(
+            check_results=[dg.AssetCheckResult(passed=True, check_name=spec.name) for spec in checks]
+        )
+
+    definitions = dg.Definitions([readings], jobs=[dg.define_asset_job("refresh")])
+    with instance_with_pools(definitions) as instance, counted_writes() as made:
+        run_id = execute(instance, definitions)
+        events = Counter(events_of(instance, run_id))
+        entries = len(instance.all_logs(run_id))
+        checked = instance.event_log_storage.get_asset_check_execution_history(checks[0].key, limit=9)
+    assert (events["ASSET_MATERIALIZATION_PLANNED"], events["ASSET_CHECK_EVALUATION_PLANNED"]) == (1, 2)
+    assert made[f"{run_id}.db"] == entries - 3 + 1
+    # What is planned; two checks, a materialization, and the begin and end of the run.
+    assert made["index.db"] == 1 + 2 + 1 + 2
+    assert [record.status.value for record in checked] == ["SUCCEEDED"]
+
+
+def test_of_an_event_that_cannot_be_written_whole_nothing_is_written(home, monkeypatch):
+    definitions = job_of(lambda: None)
+    with instance_with_pools(definitions) as instance:
+        run = instance.get_run_by_id(execute(instance, definitions))
+        storage = instance.event_log_storage
+        before = events_of(instance, run.run_id)
+        (entry,) = [
+            entry
+            for entry in instance.all_logs(run.run_id)
+            if entry.dagster_event_type == "ASSET_MATERIALIZATION"
+        ]
+
+        def fail(*_: object) -> None:
+            raise OSError("no space")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(storage, "_store_asset_event", fail)
+            with pytest.raises(OSError, match="no space"):
+                storage.store_event(entry)
+        assert events_of(instance, run.run_id) == before
+        storage.store_event(entry)
+        assert len(events_of(instance, run.run_id)) == len(before) + 1
 
 
 def test_a_home_that_is_configured_otherwise_is_heeded(home, tmp_path):
