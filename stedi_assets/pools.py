@@ -18,6 +18,12 @@ def register_pools(instance: dg.DagsterInstance, definitions: dg.Definitions) ->
     """
     nodes = definitions.resolve_asset_graph().asset_nodes
     pools = sorted({pool for node in nodes for pool in node.pools or ()})
+    limited = {
+        pool.name
+        for pool in instance.event_log_storage.get_pool_limits()
+        if pool.limit == 1 and not pool.from_default
+    }
     for pool in pools:
-        instance.event_log_storage.set_concurrency_slots(pool, 1)
+        if pool not in limited:
+            instance.event_log_storage.set_concurrency_slots(pool, 1)
     return pools

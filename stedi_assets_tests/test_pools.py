@@ -51,6 +51,14 @@ def test_one_command_limits_every_pool_of_an_instance_to_one_and_may_be_repeated
         assert limits(instance) == dict.fromkeys(POOLS, (1, False))
 
 
+def test_a_limit_that_somebody_has_changed_is_one_again_afterwards(instance: dg.DagsterInstance):
+    instance.event_log_storage.set_concurrency_slots("customer_trusted", 4)
+    instance.event_log_storage.initialize_concurrency_limit_to_default("customer_curated")
+    assert limits(instance) == {"customer_trusted": (4, False), "customer_curated": (1, True)}
+    assert CliRunner().invoke(app, ["register-pools"]).exit_code == 0
+    assert limits(instance) == dict.fromkeys(POOLS, (1, False))
+
+
 def test_without_an_instance_the_command_says_what_to_set(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     result = CliRunner().invoke(app, ["register-pools"])

@@ -167,6 +167,15 @@ def test_of_an_event_that_cannot_be_written_whole_nothing_is_written(home, monke
         assert len(events_of(instance, run.run_id)) == len(before) + 1
 
 
+def test_pools_that_are_registered_are_not_written_again(home):
+    definitions = job_of(lambda: None)
+    with instance_with_pools(definitions):
+        pass
+    with counted_writes() as made, instance_with_pools(definitions):
+        pass
+    assert not made
+
+
 def test_a_home_that_is_configured_otherwise_is_heeded(home, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     (home / "dagster.yaml").write_text(f"storage: {{sqlite: {{base_dir: '{elsewhere}'}}}}")
