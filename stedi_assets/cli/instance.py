@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LOCKS = UI_LOCK, RUN_LOCK = ("dev.lock", "run.lock")
 # Dagster's states of a run that may still write to the lake.
 _UNFINISHED = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
+# Dagster's own variable.
+_BATCH = "DAGSTER_EVENT_BATCH_SIZE"
 _CONFIGURATION = Path(__file__).with_name("dagster.local.yaml")
 
 
@@ -97,23 +99,33 @@ def instance_with_pools(definitions: dg.Definitions) -> Iterator[dg.DagsterInsta
         yield instance
 
 
-def _instance() -> dg.DagsterInstance:
+@contextmanager
+def _instance() -> Iterator[dg.DagsterInstance]:
     """The instance of ``DAGSTER_HOME``; a history that is configured here stays open."""
     import dagster as dg
 
     folder = Path(os.environ["DAGSTER_HOME"])
     file = folder / "dagster.yaml"
     if not file.exists() or file.read_bytes() != _CONFIGURATION.read_bytes():
-        return dg.DagsterInstance.get()
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+        return
     storage = {
         "module": "stedi_assets.cli.history",
         "class": "OpenHistory",
         "config": {"base_dir": str(folder)},
     }
-    # More than a run plans: all that it plans is written at once.
-    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")
     # Nothing about it is temporary: it is the one public way to an instance with another storage.
-    return dg.DagsterInstance.local_temp(str(folder), {"storage": {"custom": storage}})
+    with dg.DagsterInstance.local_temp(str(folder), {"storage": {"custom": storage}}) as instance:
+        kept = os.environ.get(_BATCH)
+        os.environ[_BATCH] = "1000"  # More than a run plans: all that it plans is written at once.
+        try:
+            yield instance
+        finally:
+            # Dagster's own storage, in a process that is started later, does not write a batch as a whole.
+            del os.environ[_BATCH]
+            if kept is not None:
+                os.environ[_BATCH] = kept
 
 
 @contextmanager

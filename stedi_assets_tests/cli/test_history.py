@@ -141,6 +141,8 @@ def test_the_disk_is_waited_for_once_an_event_and_once_for_all_that_a_run_plans(
     # What is planned; two checks, a materialization, and the begin and end of the run.
     assert made["index.db"] == 1 + 2 + 1 + 2
     assert [record.status.value for record in checked] == ["SUCCEEDED"]
+    # `stedi dev` would hand it on to Dagster's own storage.
+    assert "DAGSTER_EVENT_BATCH_SIZE" not in os.environ
 
 
 def test_of_an_event_that_cannot_be_written_whole_nothing_is_written(home, monkeypatch):
