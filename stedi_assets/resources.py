@@ -15,6 +15,7 @@ import dagster as dg
 from stedi_assets.contracts.contract import Contract
 from stedi_assets.contracts.models import CONTRACTS
 from stedi_assets.engine import memory
+from stedi_assets.engine.gone import EngineGoneError
 from stedi_assets.engine.probes import EngineError
 from stedi_assets.engine.session import SparkEngine
 from stedi_assets.errors import StediError
@@ -39,7 +40,7 @@ RETRIES, RETRY_AFTER_SECONDS = 2, 30
 # wait as long, one after the other. So nothing is tried again, and steps that begin so soon afterwards do not try.
 SILENT_SECONDS = 60
 # How the message of a failure begins, beside what ``assets.lake_table`` says of data and code.
-NO_ANSWER, CONFIGURATION = "Storage did not answer", "Configuration"
+NO_ANSWER, ENGINE_GONE, CONFIGURATION = "Storage did not answer", "The engine is gone", "Configuration"
 UNUSABLE = "The lake cannot be used as it is"
 # How often a step is computed again since another run published what it depends on.
 ATTEMPTS_AGAIN = 4
@@ -94,6 +95,8 @@ def failing_clearly(lake: Lake, what: str, attempt: int = 0) -> Iterator[None]:
 def _kind(error: StediError) -> str:
     if isinstance(error, PublishConflictError):
         return "Another run was first"
+    if isinstance(error, EngineGoneError):
+        return ENGINE_GONE
     return CONFIGURATION if isinstance(error, SettingsError | EngineError) else UNUSABLE
 
 
@@ -109,7 +112,7 @@ def computed_again(snapshots: PinnedSnapshots, what: str, attempt: int) -> Itera
         attempt: How often Dagster has tried the step before.
     """
     try:
-        with failing_clearly(snapshots.lake, what, attempt):
+        with failing_clearly(snapshots.lake, what, attempt), snapshots.engine.telling_if_gone():
             yield
     except dg.Failure as failure:
         if not isinstance(failure.__cause__, PublishConflictError) or attempt >= ATTEMPTS_AGAIN:
@@ -197,7 +200,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> "DataFrame":
         """The table as this run sees it."""
         attempt = context.step_context.previous_attempt_count
-        with failing_clearly(self.lake, context.asset_key.path[-1], attempt):
+        with (
+            failing_clearly(self.lake, context.asset_key.path[-1], attempt),
+            self.snapshots.engine.telling_if_gone(),
+        ):
             if (contract := CONTRACTS.get(context.op_def.name)) is not None:
                 # The base before the inputs: whoever publishes between the two is noticed.
                 self.snapshots.base(contract)

@@ -144,7 +144,7 @@ def _summary(run: RunShown) -> list[str]:
         )
     lines.append(f"Published    {counted(len(run.published), 'table')} in {run.seconds:.1f} s")
     lines += [f"Note         {notice}" for notice in run.notices]
-    lines += [f"Failed       {failure}" for failure in run.failures]
+    lines += [f"Failed       {failure}" for failure in dict.fromkeys(run.failures)]
     return [*lines, *_next(run)]
 
 

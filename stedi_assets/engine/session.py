@@ -19,12 +19,11 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from stedi_assets import aws
-from stedi_assets.engine import memory, probes
+from stedi_assets.engine import gone, memory, probes
 from stedi_assets.engine.probes import EngineError
 from stedi_assets.engine.s3a import s3a_config
 
 if TYPE_CHECKING:
-    from dagster_pyspark import LazyPySparkResource
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
 
@@ -57,7 +56,8 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
     kms_key_id: str | None = None
     memory_bytes: int | None = None
     _sail: "SparkConnectServer | None" = PrivateAttr(default=None)
-    _pyspark: "LazyPySparkResource | None" = PrivateAttr(default=None)
+    _session: "SparkSession | None" = PrivateAttr(default=None)
+    _is_gone: bool = PrivateAttr(default=False)
 
     @classmethod
     def of(cls, settings: "Settings") -> "SparkEngine":
@@ -94,24 +94,38 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
         """The session.
 
         Raises:
-            EngineError: Java is missing, or the endpoint does not answer, or it would not encrypt as it should.
+            EngineError: Java is missing, or the endpoint does not answer, or it would not encrypt as it should, or the
+                engine was there and is gone.
         """
-        if self._pyspark is None:
-            from dagster_pyspark import LazyPySparkResource
-
-            _silence_quotations()
-            self._pyspark = LazyPySparkResource(spark_config=self._spark_config())
+        if self._is_gone:
+            raise gone.EngineGoneError(self.spark)
+        if self._session is None:
+            with self.telling_if_gone():
+                self._session = self._start()
             if self.spark.startswith("sc://") and self.on_s3:
                 try:
-                    probes.require_encryption(self.spark, self._pyspark.spark_session, self.kms_key_id)
+                    probes.require_encryption(self.spark, self._session, self.kms_key_id)
                 except EngineError:
                     self._stop()
                     raise
-        with warnings.catch_warnings():
-            # PySpark sets each option again on the session that was started with it, and complains that it cannot.
-            warnings.filterwarnings("ignore", message="Failed to set spark")
-            session: SparkSession = self._pyspark.spark_session
-        return session
+        return self._session
+
+    @contextmanager
+    def telling_if_gone(self) -> Iterator[None]:
+        """Say so where an error means that the engine is gone; whatever asks it afterwards fails at once.
+
+        Raises:
+            EngineGoneError: The engine was there and is gone.
+        """
+        try:
+            yield
+        except Exception as error:
+            if not gone.is_gone(error):
+                raise
+            self._is_gone = True
+            if self._session is not None:
+                gone.try_once(self._session)
+            raise gone.EngineGoneError(self.spark) from None
 
     @property
     def tasks_at_once(self) -> int | None:
@@ -128,6 +142,22 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
         Apache Spark reads S3 through Hadoop's ``s3a``; Sail, like the Iceberg metadata, says ``s3``.
         """
         return uri if self.spark == "sail" else uri.replace("s3://", "s3a://", 1)
+
+    def _start(self) -> "SparkSession":
+        from dagster_pyspark import LazyPySparkResource
+
+        _silence_quotations()
+        started = LazyPySparkResource(spark_config=self._spark_config())
+        with warnings.catch_warnings():
+            # PySpark sets each option again on the session that was started with it, and complains that it cannot.
+            warnings.filterwarnings("ignore", message="Failed to set spark")
+            try:
+                session: SparkSession = started.spark_session
+            except ConnectionError:
+                # Of a JVM that ended while it started.
+                raise gone.EngineGoneError(self.spark) from None
+        gone.try_briefly(session)
+        return session
 
     def _spark_config(self) -> dict[str, str]:
         if self.spark == "sail":
@@ -174,12 +204,15 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
         return f"sc://{host}:{port}"
 
     def _stop(self) -> None:
-        if self._pyspark is not None:
-            self._pyspark.spark_session.stop()
-            self._pyspark = None
+        if self._session is not None:
+            # A server gives up what it is not told to release; a server that is gone would be asked again and again.
+            gone.try_once(self._session)
+            self._session.stop()
+            self._session = None
         if self._sail is not None:
             self._sail.stop()
             self._sail = None
+        self._is_gone = False
 
 
 def apache_spark_config(master: str) -> dict[str, str]:
