@@ -76,19 +76,28 @@ def is_of_current_consent(published: Snapshot, snapshots: PinnedSnapshots) -> bo
     )
 
 
+def earliest_of_owners(table: str, rows: DataFrame) -> DataFrame:
+    """The earliest row of each owner in a trusted or curated table, for ``without_consent``.
+
+    Returns:
+        The columns that say whose the row is and of when, and ``rows`` bigint: how many rows the owner has.
+    """
+    import pyspark.sql.functions as F
+
+    if table not in _EARLIEST:
+        return rows.withColumn("rows", F.lit(1))
+    owner, time = _EARLIEST[table]
+    return rows.groupBy(owner).agg(F.min(time).alias(time), F.count(F.lit(1)).alias("rows"))
+
+
 def _rows_without_consent(table: str, rows: DataFrame, candidate: Candidate) -> int:
     """How many rows are of people who do not consent now.
 
     Rows are joined with people only if somebody's earliest row is one of these, so that memory is that of the people.
     """
-    import pyspark.sql.functions as F
-
     of = candidate.snapshots, candidate.settings
-    if table in _EARLIEST:
-        owner, time = _EARLIEST[table]
-        earliest = rows.groupBy(owner).agg(F.min(time).alias(time))
-        if not without_consent(table, earliest, *of).count():
-            return 0
+    if not without_consent(table, earliest_of_owners(table, rows), *of).count():
+        return 0
     return without_consent(table, rows, *of).count()
 
 

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from stedi_assets.contracts.refusals import first_refusal
-from stedi_assets.derived_checks import is_of_current_consent, without_consent
+from stedi_assets.derived_checks import earliest_of_owners, is_of_current_consent, without_consent
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.evolution import require_columns
 from stedi_assets.lake.lineage import REDUCED, own_properties
@@ -110,8 +110,13 @@ def take_out(
 def _figures(
     contract: Contract, published: Snapshot, rows: DataFrame, snapshots: PinnedSnapshots, settings: Settings
 ) -> dict[str, int]:
-    failing = without_consent(contract.name, rows, snapshots, settings)
-    count = failing.count()
+    import pyspark.sql.functions as F
+
+    # A person withdraws all rows but, under this policy, those from another consent on.
+    each = rows.withColumn("rows", F.lit(1))
+    asked = each if settings.consent_from_date else earliest_of_owners(contract.name, rows)
+    failing = without_consent(contract.name, asked, snapshots, settings)
+    count = failing.agg(F.sum("rows")).collect()[0][0]
     if not count:
         return {ROWS_WITHDRAWN: 0, SECONDS_STAYED: 0}
     since = published.committed_at_ms or 0
