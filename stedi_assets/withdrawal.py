@@ -13,7 +13,7 @@ from stedi_assets.contracts.refusals import first_refusal
 from stedi_assets.derived_checks import earliest_of_owners, is_of_current_consent, without_consent
 from stedi_assets.lake.errors import LakeError
 from stedi_assets.lake.evolution import require_columns
-from stedi_assets.lake.lineage import REDUCED, own_properties
+from stedi_assets.lake.lineage import COUNTS, REDUCED, own_properties
 from stedi_assets.lake.publication import RUN_ID, Staged, publish, stage
 from stedi_assets.lake.snapshot import (
     Snapshot,
@@ -102,7 +102,9 @@ def take_out(
     _require_the_rest(staged, published.rows - figures[ROWS_WITHDRAWN], snapshots, settings)
     require_files(snapshots.lake, contract.name, published)
     snapshots.require_files()
-    properties = own_properties(base.current_snapshot()) | {RUN_ID: run_id, REDUCED: "true"}
+    said = own_properties(base.current_snapshot())
+    said.pop(COUNTS, None)  # Figures of the rows as they were.
+    properties = said | {RUN_ID: run_id, REDUCED: "true"}
     publish(snapshots.lake, staged, properties)
     return figures
 

@@ -96,6 +96,12 @@ def test_a_run_makes_the_same_tables_of_it_as_of_a_lake_that_was_left_alone(thre
     assert {name: rows_of(three_people, name) for name in DERIVED} == enforced
 
 
+def test_a_table_no_longer_says_figures_of_the_rows_that_it_had(three_people):
+    withdraw_vic(three_people)
+    enforce(three_people)
+    assert [snapshot_of(three_people.lake.find_table(name)).counts for name in DERIVED] == [{}] * len(DERIVED)
+
+
 def test_a_run_shows_how_long_the_people_stayed_whom_it_takes_out(three_people):
     withdraw_vic(three_people)
     result = three_people.run()
