@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 
 def _engine(address: str) -> Engine:
-    """An engine that keeps its connections; a writer waits as long for another one as Dagster's own."""
-    return create_engine(address, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+    """An engine that keeps its connections; a writer waits as long for another one as Dagster's own.
+
+    An error does not quote what was to be written, since Dagster prints it.
+    """
+    wait = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
+    return create_engine(address, connect_args=wait, hide_parameters=True)
 
 
 class _Begun(threading.local):

@@ -78,8 +78,8 @@ def is_gone(error: Exception) -> bool:
     if isinstance(error, EngineGoneError):
         return True
     if isinstance(error, Py4JError):
-        # A Java exception is the answer of a JVM that lives.
-        return not isinstance(error, Py4JJavaError)
+        # An exception of Java, or a call that it does not know, is the answer of a JVM that lives.
+        return not isinstance(error, Py4JJavaError) and "Trace:" not in str(error)
     if (
         isinstance(error, SparkConnectGrpcException)
         and error.getGrpcStatusCode() is grpc.StatusCode.UNAVAILABLE

@@ -37,9 +37,14 @@ def _limit(file: Path) -> int:
     return int(text) if text.isdigit() else _UNBOUNDED
 
 
-def for_engine(memory: int) -> int:
-    """The part that queries may take: what they take uncounted, in buffers and while they write, is a third of it."""
+def for_sail(memory: int) -> int:
+    """What Sail's queries may take: what they take uncounted, in buffers and while they write, is a third of it."""
     return max(_LEAST_FOR_ENGINE, (memory - _BESIDE_DATA) * 3 // 4)
+
+
+def for_java(memory: int) -> int:
+    """The heap of a driver on this machine: Java takes more beside it, and tasks that read files run in Python."""
+    return max(_LEAST_FOR_ENGINE, (memory - _BESIDE_DATA) // 2)
 
 
 def tasks_at_once(memory: int) -> int:
@@ -57,14 +62,14 @@ def sail_environment(memory: int) -> dict[str, str]:
     Its pool is unbounded by default; a fair one spills before one operator takes it all. What a query has freed, Sail's
     allocator (mimalloc 3) keeps for the next one. By default it keeps it for a second, in pages of 2 MB, and an idle
     thread keeps its own for as long as it likes: a run of 8.1 million readings took 1.9 GB. With the settings here it
-    takes 1.4 GB, and as much processor time.
+    takes 1.2 GB, and as much processor time.
 
     Args:
         memory: What a run may take, in bytes.
     """
     return {
         "SAIL_RUNTIME__MEMORY_POOL__TYPE": "fair",
-        "SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE": str(for_engine(memory)),
+        "SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE": str(for_sail(memory)),
         # No pages of 2 MB, of which nothing goes back as long as a part is in use.
         "MIMALLOC_ALLOW_THP": "0",
         # In milliseconds. At 0, each page is fetched again, zeroed: a seventh more processor time.

@@ -30,13 +30,12 @@ if TYPE_CHECKING:
     from stedi_assets.settings import Settings
 
 # Java compiles code for the second time, well and at length, as soon as it was used some thousand times. Queries of a
-# small lake are over by then. So ten times as much use is asked for; and its collector of garbage for throughput.
+# small lake are over by then. So ten times as much use is asked for.
 _JAVA_OPTIONS = (
     "-XX:Tier4InvocationThreshold=50000",
     "-XX:Tier4MinInvocationThreshold=6000",
     "-XX:Tier4CompileThreshold=150000",
     "-XX:Tier4BackEdgeThreshold=400000",
-    "-XX:+UseParallelGC",
 )
 
 
@@ -172,10 +171,11 @@ class SparkEngine(dg.ConfigurableResource["SparkEngine"]):
         config = apache_spark_config(self.spark) | self.server_config()
         if self.spark.startswith("local"):
             # Its driver is its executor, too. Spark's own default is 1 GB, whatever the machine has.
-            config["spark.driver.memory"] = f"{memory.for_engine(self._memory()) >> 20}m"
+            config["spark.driver.memory"] = f"{memory.for_java(self._memory()) >> 20}m"
             # Spark's own default is 200, as for a cluster: each task would write as many parts for the next ones.
             config["spark.sql.shuffle.partitions"] = str(2 * (os.cpu_count() or 1))
-            config["spark.driver.extraJavaOptions"] = " ".join(_JAVA_OPTIONS)
+            # Beside the options of whoever runs this, which Spark puts behind these.
+            config["spark.driver.defaultJavaOptions"] = " ".join(_JAVA_OPTIONS)
         return config
 
     def server_config(self) -> dict[str, str]:

@@ -78,7 +78,6 @@ def test_local_apache_spark_is_started_for_runs_that_are_short(tmp_path):
     assert run_python("-c", script, JAVA_HOME=str(tmp_path)).returncode == 1
     launched = called.read_text()
     assert "Tier4InvocationThreshold=50000" in launched
-    assert "UseParallelGC" in launched
 
 
 @pytest.mark.parametrize("scheme", ["sc", "spark"])
