@@ -116,6 +116,14 @@ def test_a_locked_catalog_is_tried_again():
     assert "another program has locked the catalog" in request.__cause__.description
 
 
+def test_a_step_at_which_the_engine_itself_is_at_fault_is_tried_again_at_once():
+    request = failing(SparkConnectGrpcException('internal error: task 7 panicked with message "secret"'))
+    assert isinstance(request, dg.RetryRequested)
+    assert (request.max_retries, request.seconds_to_wait) == (2, 0)
+    assert "the engine failed with" in request.__cause__.description
+    assert "secret" not in request.__cause__.description
+
+
 def test_a_bug_keeps_its_class():
     with pytest.raises(ZeroDivisionError), failing_clearly(Lake(Settings(lake_uri="s3://b/l")), "a table"):
         1 / 0  # noqa: B018 - the bug
