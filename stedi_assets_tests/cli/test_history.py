@@ -43,6 +43,16 @@ def events_of(instance: dg.DagsterInstance, run_id: str) -> list[str | None]:
 
 
 @contextmanager
+def listening(to: type, name: str, handler: Callable[..., None]) -> Iterator[None]:
+    """Calls a function at each event of SQLAlchemy's."""
+    event.listen(to, name, handler)
+    try:
+        yield
+    finally:
+        event.remove(to, name, handler)
+
+
+@contextmanager
 def counted_connections() -> Iterator[Counter[str]]:
     """Counts connections to a database by the name of its file."""
     made: Counter[str] = Counter()
@@ -51,11 +61,8 @@ def counted_connections() -> Iterator[Counter[str]]:
         (_, _, file), *_ = connection.execute("PRAGMA database_list").fetchall()
         made[Path(file).name] += 1
 
-    event.listen(Pool, "connect", count)
-    try:
+    with listening(Pool, "connect", count):
         yield made
-    finally:
-        event.remove(Pool, "connect", count)
 
 
 def test_another_process_reads_and_writes_the_history_while_a_run_is_at_work(home):
@@ -114,11 +121,8 @@ def counted_writes() -> Iterator[Counter[str]]:
         if wrote and not isinstance(connection.engine.pool, NullPool):
             made[Path(connection.engine.url.database).name] += 1
 
-    event.listen(Engine, "commit", count)
-    try:
+    with listening(Engine, "commit", count):
         yield made
-    finally:
-        event.remove(Engine, "commit", count)
 
 
 def test_the_disk_is_waited_for_once_an_event_and_once_for_all_that_a_run_plans(home):
