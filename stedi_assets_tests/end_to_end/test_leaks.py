@@ -50,7 +50,7 @@ def assert_no_marks(graph: Graph, result: dg.ExecuteInProcessResult, capfd, capl
     assert " - DEBUG - " in printed.err
     assert marks_in(printed.err) == set()
     assert marks_in(printed.out) == set()
-    assert marks_in("\n".join(map(repr, caplog.records))) == set()
+    assert [record for record in map(repr, caplog.records) if marks_in(record)] == []
     assert marks_in(caplog.text) == set()
     logs = graph.instance.all_logs(run.run_id)
     assert logs
@@ -70,7 +70,7 @@ def test_marks_are_in_the_tables(graph, capfd):
         assert marks_in(repr(graph.table(f"customer_{kind}"))) >= {
             "leakmail",
             "leakname",
-            "990017",
+            "9900178800",
             "fade1eaf",
         }
     reasons = {
